@@ -1,0 +1,49 @@
+/* The memory of a batch. Packets, argument arrays, copied bytes and labels of the batch being encoded live in chunks,
+ * which go back to their stream's pool when the batch has ended: a stream that has warmed up allocates nothing.
+ *
+ * THREADS. Encoding (everything here but the pool's return path) is one thread at a time. Ended batches come back
+ * through `returned`, a stack pushed to by any thread and emptied whole by the encoder, so no lock is needed. */
+#ifndef RLX_BATCH_H
+#define RLX_BATCH_H
+
+#include "core.h"
+
+typedef struct rlx_chunk {
+    struct rlx_chunk *next;
+    uint32_t used, size; /* bytes of data */
+    _Alignas(16) unsigned char data[];
+} rlx_chunk;
+
+typedef struct rlx_chunk_pool {
+    rlx_chunk *free;                /* the encoder's */
+    _Atomic(rlx_chunk *) returned;  /* pushed by retiring threads */
+    uint32_t next_size;             /* of the next chunk to allocate: grows to 256 KiB */
+} rlx_chunk_pool;
+
+typedef struct rlx_chunk_list { rlx_chunk *first, *last; } rlx_chunk_list;
+
+/* Aligned to at most 16; contents undefined. NULL when out of memory. */
+void *rlx_chunk_take(rlx_chunk_pool *pool, rlx_chunk_list *list, size_t size, size_t alignment);
+void rlx_chunk_return(rlx_chunk_pool *pool, rlx_chunk_list *list); /* any thread */
+void rlx_chunk_pool_clear(rlx_chunk_pool *pool);
+void rlx_chunk_list_free(rlx_chunk_list *list); /* to the heap: for programs, that took their chunks along */
+
+/* Objects held by a batch: each once (a small cache of the stream finds repeats without an atomic operation). */
+typedef struct rlx_held {
+    struct rlx_held *next;
+    uint32_t count;
+    rlx_object *objects[30];
+} rlx_held;
+
+/* ---- For encoders: all on the stream's current batch (stream.c, encode.c) ---- */
+
+/* Memory that lives as long as the batch (or the program, on a recording stream). NULL, with the message set, when out of memory. */
+void *rlx_batch_take(rlx_stream *stream, size_t size, size_t alignment);
+/* Retains `object` until the batch has ended. */
+rlx_status rlx_batch_hold(rlx_stream *stream, rlx_object *object);
+/* Adds a whole packet at the end; fills in base.next and base.index, and the current condition of a recording. Cannot fail. */
+void rlx_batch_append(rlx_stream *stream, rlx_packet *packet);
+/* A label in the batch's memory; NULL for NULL. False when out of memory. */
+bool rlx_batch_label(rlx_stream *stream, const char *label, const char **copy);
+
+#endif

@@ -1,0 +1,115 @@
+/* The core's shared vocabulary: objects, errors, devices, buffers, kernels. What belongs to one subject only has its
+ * own header: batch.h (memory and packets of a batch), stream.h, timeline.h, program.h, registry.h.
+ *
+ * LOCK ORDER. registry.lock > device.lock > timeline.lock. No function of a backend and no callback of a user is called with
+ * device.lock or a timeline.lock held. The device's run lock (program runs, rule 16) comes before timeline locks. */
+#ifndef RLX_CORE_H
+#define RLX_CORE_H
+
+#include <rlx/backend.h>
+#include <rlx/driver.h>
+
+#include "platform/platform.h"
+
+/* ---- Errors (error.c) ---- */
+
+/* Sets the calling thread's message and returns `status`. */
+rlx_status rlx_fail(rlx_status status, const char *format, ...) RLX_PRINTF(2, 3);
+/* The same with "context: " put before the message that is already there (used above a backend's own fail). */
+rlx_status rlx_fail_within(rlx_status status, const char *format, ...) RLX_PRINTF(2, 3);
+rlx_status rlx_fail_memory(const char *what); /* RLX_ERROR_OUT_OF_MEMORY, without allocating */
+void rlx_note(rlx_log_level level, const char *format, ...) RLX_PRINTF(2, 3); /* a line to the user's log function */
+void rlx_error_clear(void); /* so that a backend's silence can be told from its message */
+
+/* Heap memory of the library: zeroed by rlx_allocate. Every allocation of the core and the built-in backends goes through here. */
+void *rlx_allocate(size_t size);
+void *rlx_reallocate(void *memory, size_t size);
+void rlx_free(void *memory);
+char *rlx_copy_string(const char *text); /* NULL for NULL, and when out of memory */
+
+/* ---- Library (library.c) ---- */
+
+bool rlx_forked(void);            /* in a child of a process that had used the library */
+rlx_status rlx_library_enter(void); /* at the head of every public function: FORKED, or first-use set-up */
+extern const rlx_host rlx_host_services; /* the table for backends */
+uint32_t rlx_callback_enter(void);
+void rlx_callback_leave(uint32_t entered);
+bool rlx_in_callback(void);       /* inside a host call, kernel or notify callback of this thread */
+
+/* ---- Objects (object.c) ---- */
+
+typedef enum rlx_object_type { RLX_OBJECT_BUFFER = 1, RLX_OBJECT_KERNEL, RLX_OBJECT_PROGRAM } rlx_object_type;
+
+/* What batches retain. `device` is retained by the object. */
+typedef struct rlx_object {
+    _Atomic uint32_t refs;
+    uint32_t type;
+    rlx_device *device;
+} rlx_object;
+
+static inline void rlx_object_retain(rlx_object *object) {
+    atomic_fetch_add_explicit(&object->refs, 1, memory_order_relaxed);
+}
+/* Drops a reference; the last one destroys (on a thread-bound device: on its own thread, soon). */
+void rlx_object_release(rlx_object *object);
+/* Destroys whatever its type is; called once, on a thread that may. */
+void rlx_object_destroy(rlx_object *object);
+
+/* ---- Device (device.c) ---- */
+
+typedef struct rlx_timeline rlx_timeline;
+
+struct rlx_device {
+    _Atomic uint32_t refs;
+    uint32_t index;                     /* within the backend */
+    rlx_backend backend;                /* a copy of the table, as wide as ours, NULL where the plugin's is shorter */
+    void *handle;                       /* the backend's own */
+    rlx_device_properties properties;
+    char name[64];
+    uint64_t owner;                     /* thread id if thread_bound, otherwise 0 */
+    bool caller_driven;                 /* progress CALLER */
+    bool polled;                        /* neither SYNCHRONOUS nor COMPLETES */
+    _Atomic uint64_t used;              /* bytes in buffers */
+    _Atomic uint32_t lost;              /* an rlx_help value + 1 once lost */
+    rlx_mutex lock;                     /* guards all below */
+    rlx_stream *streams;                /* all whose backend stream is open, linked by device_next */
+    rlx_object *graveyard;              /* released elsewhere, destroyed by the owner (thread-bound devices only) */
+    rlx_health health;                  /* first failure and count */
+    rlx_mutex run_lock;                 /* program runs of a batch get their order at once (rule 16) */
+    struct rlx_progress_thread *poller; /* polled devices: started with the first submit */
+};
+
+/* FORKED, THREAD (bound elsewhere); on the owner's thread it also reaps the graveyard. NULL is INVALID. */
+rlx_status rlx_device_enter(rlx_device *device, const char *function);
+
+/* ---- Buffer (buffer.c) ---- */
+
+struct rlx_buffer {
+    rlx_object object;
+    uint64_t size;             /* as asked; the block's is rounded up to words */
+    rlx_memory_block block;
+    uint64_t address;          /* of byte 0 in the space of hazards: the host address, or a number of its own with bit 63 set */
+    uint64_t allocated;
+    rlx_buffer_properties properties;
+};
+
+/* A checked range: `place` and hazard address of its first byte. `buffer` NULL and slot set for a slot's range. */
+typedef struct rlx_resolved {
+    rlx_buffer *buffer;
+    rlx_place place;
+    uint64_t address, size;
+    uint32_t slot_plus_one;
+} rlx_resolved;
+
+/* INVALID (NULL, another device), RANGE. `what` names the range in the message ("dst", "argument 2"). */
+rlx_status rlx_range_resolve(const rlx_device *device, const rlx_range *range, const char *what, rlx_resolved *resolved);
+
+/* ---- Kernel (kernel.c) ---- */
+
+struct rlx_kernel {
+    rlx_object object;
+    void *handle;
+    rlx_kernel_properties properties; /* params, name: in the same allocation */
+};
+
+#endif

@@ -1,0 +1,67 @@
+/* What the library needs of an operating system, and nothing else: threads, a lock, a parking place, a clock, shared
+ * libraries, the environment. The only folder with an #ifdef of a platform. Everything returns a plain success flag;
+ * callers set the message. */
+#ifndef RLX_PLATFORM_H
+#define RLX_PLATFORM_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- Locks and threads (thread.c) ---- */
+typedef pthread_mutex_t rlx_mutex;
+#define RLX_MUTEX_INIT PTHREAD_MUTEX_INITIALIZER
+
+bool rlx_mutex_init(rlx_mutex *mutex);
+void rlx_mutex_destroy(rlx_mutex *mutex);
+static inline void rlx_lock(rlx_mutex *mutex) { pthread_mutex_lock(mutex); }
+static inline void rlx_unlock(rlx_mutex *mutex) { pthread_mutex_unlock(mutex); }
+
+typedef pthread_t rlx_thread;
+/* All signals are blocked in a thread of the library, so that handlers run on the caller's threads. */
+bool rlx_thread_start(rlx_thread *thread, const char *name, void *(*function)(void *), void *user);
+void rlx_thread_join(rlx_thread thread);
+void rlx_thread_detach(rlx_thread thread);
+uint64_t rlx_thread_id(void);   /* of the calling thread, never 0, never that of another live thread */
+void rlx_thread_yield(void);
+static inline void rlx_thread_pause(void) { /* a hint inside a spin loop */
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* Processors that this process may use: the smaller of its affinity mask and its cgroup's quota (rounded up); at least 1. */
+uint32_t rlx_processor_count(void);
+
+/* Runs `child` in the child of a fork, before fork returns there. */
+bool rlx_on_fork(void (*child)(void));
+
+/* ---- Parking (park.c) ---- */
+/* Blocks while *word == expected, at most until deadline_ns on rlx_platform_clock_ns (UINT64_MAX: for ever). May return
+ * early for no reason. */
+void rlx_park(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns);
+void rlx_unpark(_Atomic uint32_t *word, uint32_t count); /* wakes up to `count` threads */
+
+/* ---- Clock (clock.c) ---- */
+uint64_t rlx_platform_clock_ns(void); /* monotonic */
+uint32_t rlx_platform_clock_resolution_ns(void);
+/* now + timeout, UINT64_MAX if that overflows. */
+uint64_t rlx_deadline(uint64_t timeout_ns);
+
+/* ---- Shared libraries (library.c) ---- */
+void *rlx_library_open(const char *path, char *error, size_t error_size); /* RTLD_NOW | RTLD_LOCAL; NULL on failure */
+void *rlx_library_symbol(void *library, const char *name);
+void rlx_library_close(void *library);
+/* The folder that holds the library (or program) that this code is part of, without a slash at the end. */
+bool rlx_library_folder(char *folder, size_t size);
+
+/* ---- Environment and memory (environment.c) ---- */
+const char *rlx_environment(const char *name); /* NULL when unset or empty, and in a set-uid or set-gid process */
+uint64_t rlx_memory_total(void);      /* of the machine or the cgroup, the smaller; bytes */
+uint64_t rlx_memory_available(void);
+
+#endif
