@@ -1,0 +1,31 @@
+# What only tests need: unit tests, plugins, and a library whose core breaks a rule when asked to.
+
+# Each unit test is a program of its own that prints TAP. It sees the library's insides: hence the static one.
+file(GLOB unit_tests CONFIGURE_DEPENDS tests/unit/*_test.c)
+foreach(source ${unit_tests})
+    get_filename_component(name ${source} NAME_WE)
+    add_executable(${name} ${source})
+    target_include_directories(${name} PRIVATE src)
+    target_link_libraries(${name} PRIVATE rlx_static Threads::Threads)
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY unit)
+endforeach()
+
+# Each file is a plugin, and links to nothing.
+file(GLOB plugins CONFIGURE_DEPENDS tests/plugins/*.c)
+foreach(source ${plugins})
+    get_filename_component(name ${source} NAME_WE)
+    add_library(plugin_${name} MODULE ${source})
+    target_include_directories(plugin_${name} PRIVATE include)
+    set_target_properties(plugin_${name} PROPERTIES PREFIX "" OUTPUT_NAME rlx_backend_${name}
+                                                    LIBRARY_OUTPUT_DIRECTORY plugins)
+endforeach()
+
+# The library once more with the switches that make its core lie, and the command linked to it: the suite has to notice.
+add_library(rlx_lies STATIC ${library_sources})
+target_compile_definitions(rlx_lies PRIVATE RLX_TEST_LIES)
+target_include_directories(rlx_lies PUBLIC include PRIVATE src)
+target_link_libraries(rlx_lies PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
+if(TARGET rlx_command)
+    add_executable(rlx-lies $<TARGET_OBJECTS:rlx_command>)
+    target_link_libraries(rlx-lies PRIVATE rlx_lies Threads::Threads)
+endif()
