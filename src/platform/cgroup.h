@@ -6,8 +6,8 @@
 
 /* UINT64_MAX where there is no limit. */
 typedef struct rlx_cgroup_limits {
-    uint64_t processors; /* processor time as a number of processors, rounded up; at least 1 */
-    uint64_t memory_total; /* bytes */
+    uint64_t processors;       /* processor time as a number of processors, rounded up; at least 1 */
+    uint64_t memory_total;     /* bytes */
     uint64_t memory_available; /* bytes: the limit less what is in use and could not be dropped */
 } rlx_cgroup_limits;
 

@@ -26,21 +26,21 @@ typedef struct tap_test {
     void (*run)(void);
 } tap_test;
 
-#define TAP(function)                                                                                                  \
+#define TAP(function) \
     { #function, function }
-#define TAP_MAIN(tests)                                                                                                \
+#define TAP_MAIN(tests) \
     int main(int argc, char **argv) { return tap_run(argc, argv, tests, sizeof tests / sizeof *tests); }
 
 #define CHECK(condition) tap_check((condition), __FILE__, __LINE__, #condition)
 /* Integers and strings print what they are: actual first. */
 #define CHECK_INT(actual, expected) tap_check_int((int64_t)(actual), (int64_t)(expected), __FILE__, __LINE__, #actual)
-#define CHECK_UINT(actual, expected)                                                                                   \
+#define CHECK_UINT(actual, expected) \
     tap_check_uint((uint64_t)(actual), (uint64_t)(expected), __FILE__, __LINE__, #actual)
 #define CHECK_STRING(actual, expected) tap_check_string((actual), (expected), __FILE__, __LINE__, #actual)
 /* That a text, an error message say, holds another. */
 #define CHECK_HOLDS(text, part) tap_check_holds((text), (part), __FILE__, __LINE__, #text)
 
-static atomic_uint tap_failures; /* of the running test */
+static atomic_uint tap_failures;    /* of the running test */
 static const char *tap_skip_reason; /* of the running test; NULL: it is not skipped */
 
 /* Leaves the running test out: `return tap_skip("needs two processors");`. */
