@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RLX_MESSAGE_SIZE 4096 /* a compiler's first errors fit */
 #define RLX_LINE_SIZE 1024
 
 static _Thread_local char error_message[RLX_MESSAGE_SIZE];
@@ -24,7 +23,7 @@ static _Thread_local char error_message[RLX_MESSAGE_SIZE];
 
 const char *rlx_status_text(rlx_status status) {
     switch (status) {
-#define RLX_STATUS_CASE(name, number, text)                                                                            \
+#define RLX_STATUS_CASE(name, number, text) \
     case name: return text;
         RLX_STATUS_TABLE(RLX_STATUS_CASE)
 #undef RLX_STATUS_CASE
@@ -43,8 +42,10 @@ static void mark_cut(char *text, size_t size) {
 
 static RLX_PRINTF(3, 0) void format_text(char *text, size_t size, const char *format, va_list arguments) {
     int length = vsnprintf(text, size, format, arguments);
-    if (length < 0) text[0] = '\0';
-    else if ((size_t)length >= size) mark_cut(text, size);
+    if (length < 0)
+        text[0] = '\0';
+    else if ((size_t)length >= size)
+        mark_cut(text, size);
 }
 
 const char *rlx_last_error(void) { return error_message; }
@@ -129,8 +130,10 @@ void rlx_note(rlx_log_level level, const char *format, ...) {
     va_start(arguments, format);
     format_text(text, sizeof text, format, arguments);
     va_end(arguments);
-    if (held.depth > 0) hold_line(level, text);
-    else log_line(level, text);
+    if (held.depth > 0)
+        hold_line(level, text);
+    else
+        log_line(level, text);
 }
 
 void rlx_note_hold(void) {
