@@ -14,10 +14,13 @@ typedef struct rlx_chunk {
     _Alignas(16) unsigned char data[];
 } rlx_chunk;
 
+#define RLX_LABEL_MAX 4096 /* longer labels are cut */
+#define RLX_CHUNK_MIN 1024
+#define RLX_CHUNK_CLASSES 12 /* to 2 MiB */
+
 typedef struct rlx_chunk_pool {
-    rlx_chunk *free;                /* the encoder's */
+    rlx_chunk *free[RLX_CHUNK_CLASSES]; /* the encoder's, by size: RLX_CHUNK_MIN << class */
     _Atomic(rlx_chunk *) returned;  /* pushed by retiring threads */
-    uint32_t next_size;             /* of the next chunk to allocate: grows to 256 KiB */
 } rlx_chunk_pool;
 
 typedef struct rlx_chunk_list { rlx_chunk *first, *last; } rlx_chunk_list;

@@ -38,13 +38,19 @@ bool rlx_in_callback(void);       /* inside a host call, kernel or notify callba
 
 /* ---- Objects (object.c) ---- */
 
-typedef enum rlx_object_type { RLX_OBJECT_BUFFER = 1, RLX_OBJECT_KERNEL, RLX_OBJECT_PROGRAM } rlx_object_type;
+typedef enum rlx_object_type {
+    RLX_OBJECT_BUFFER = 1,
+    RLX_OBJECT_KERNEL,
+    RLX_OBJECT_PROGRAM,
+    RLX_OBJECT_STREAM,
+} rlx_object_type;
 
-/* What batches retain. `device` is retained by the object. */
+/* The head of everything that belongs to a device. It holds a reference to the device. */
 typedef struct rlx_object {
     _Atomic uint32_t refs;
     uint32_t type;
     rlx_device *device;
+    struct rlx_object *next_dead; /* in device->graveyard */
 } rlx_object;
 
 static inline void rlx_object_retain(rlx_object *object) {
@@ -52,8 +58,8 @@ static inline void rlx_object_retain(rlx_object *object) {
 }
 /* Drops a reference; the last one destroys (on a thread-bound device: on its own thread, soon). */
 void rlx_object_release(rlx_object *object);
-/* Destroys whatever its type is; called once, on a thread that may. */
-void rlx_object_destroy(rlx_object *object);
+void rlx_object_init(rlx_object *object, rlx_object_type type, rlx_device *device);
+void rlx_object_reap(rlx_device *device); /* destroys what lies in the graveyard */
 
 /* ---- Device (device.c) ---- */
 
@@ -72,15 +78,22 @@ struct rlx_device {
     _Atomic uint64_t used;              /* bytes in buffers */
     _Atomic uint32_t lost;              /* an rlx_help value + 1 once lost */
     rlx_mutex lock;                     /* guards all below */
-    rlx_stream *streams;                /* all whose backend stream is open, linked by device_next */
+    rlx_stream *streams;                /* all that can submit, linked by device_next */
     rlx_object *graveyard;              /* released elsewhere, destroyed by the owner (thread-bound devices only) */
     rlx_health health;                  /* first failure and count */
-    rlx_mutex run_lock;                 /* program runs of a batch get their order at once (rule 16) */
-    struct rlx_progress_thread *poller; /* polled devices: started with the first submit */
+    struct rlx_poller *poller;          /* polled devices that are not caller-driven: started with the first stream */
+    rlx_mutex run_lock;                 /* guards the last run of every program (rule 16); not nested in `lock` */
+    rlx_device *next_dead;              /* thread-bound, last reference dropped elsewhere: in device.c's list */
 };
 
 /* FORKED, THREAD (bound elsewhere); on the owner's thread it also reaps the graveyard. NULL is INVALID. */
-rlx_status rlx_device_enter(rlx_device *device, const char *function);
+rlx_status rlx_device_enter(rlx_device *device);
+/* The status of a lost device with its message, or RLX_OK. */
+rlx_status rlx_device_check_lost(rlx_device *device);
+/* Every descriptor's `next` must be NULL. */
+rlx_status rlx_check_next(const void *next, const char *descriptor);
+/* Threads that are caller-driven: waits look for what they can drive only if there are such devices. */
+extern _Atomic uint32_t rlx_caller_driven_devices;
 
 /* ---- Buffer (buffer.c) ---- */
 
@@ -102,14 +115,23 @@ typedef struct rlx_resolved {
 } rlx_resolved;
 
 /* INVALID (NULL, another device), RANGE. `what` names the range in the message ("dst", "argument 2"). */
+void rlx_buffer_destroy(rlx_buffer *buffer);
 rlx_status rlx_range_resolve(const rlx_device *device, const rlx_range *range, const char *what, rlx_resolved *resolved);
 
 /* ---- Kernel (kernel.c) ---- */
+
+#define RLX_PARAM_MAX 128 /* parameters of a kernel: encoding a dispatch keeps its arguments on the stack */
 
 struct rlx_kernel {
     rlx_object object;
     void *handle;
     rlx_kernel_properties properties; /* params, name: in the same allocation */
+    uint32_t buffers, values;         /* how many parameters are which */
+    uint32_t value_bytes;             /* all values, each at its alignment */
 };
+
+void rlx_kernel_destroy(rlx_kernel *kernel);
+/* Whether a group size and shared memory are within the device's limits: LIMIT. */
+rlx_status rlx_group_check(const rlx_device *device, const uint32_t group_size[3], uint64_t shared_bytes);
 
 #endif

@@ -32,7 +32,7 @@ typedef struct rlx_batch_run {
 
 struct rlx_batch_state {
     rlx_batch_state *next;
-    rlx_stream *stream;
+    rlx_stream *stream;           /* each submitted batch holds a reference */
     rlx_chunk_list chunks;        /* holds this struct too */
     rlx_packet *first, *last;
     uint64_t count;
@@ -42,17 +42,20 @@ struct rlx_batch_state {
     uint64_t value;               /* on the timeline; 0 while it is being encoded */
     rlx_packet *rest;             /* not handed over yet */
     uint64_t rest_count;
-    uint64_t last_signal;         /* of its last slice, once all is handed over */
-    uint64_t slices;              /* in flight */
+    uint64_t slice;               /* commands handed over at once */
+    uint64_t first_signal, last_signal; /* 0: nothing of it was handed over */
     _Atomic uint32_t unmet;       /* dependencies, and 1 while submit attaches them */
     _Atomic uint32_t refs;        /* the stream's and each linked dependency's */
     bool whole;                   /* all of it has been handed over (or dropped) */
 };
 
+typedef enum rlx_pump_state { RLX_PUMP_IDLE = 0, RLX_PUMP_LISTED, RLX_PUMP_AGAIN } rlx_pump_state;
+
 struct rlx_stream {
-    rlx_device *device;
-    rlx_timeline *timeline;
-    void *handle;                  /* the backend's own; NULL on a recording stream */
+    rlx_object object;
+    rlx_device *device;            /* = object.device */
+    rlx_timeline *timeline;        /* NULL on a recording stream, as is handle */
+    void *handle;                  /* the backend's own */
     rlx_stream_sink sink;          /* what the backend reports to: its address leads back to the stream */
     uint32_t flags;
     char label[64];
@@ -66,16 +69,51 @@ struct rlx_stream {
 
     /* Shared: timeline->lock. */
     rlx_batch_state *head, *tail;  /* submitted, not yet retired: first the flying, then the held */
-    rlx_batch_state *ready_from;   /* the first that is not whole */
+    rlx_batch_state *waiting;      /* the first that is not whole */
+    rlx_batch_state *ending;       /* the batch of the first signal that has not ended */
     uint64_t signal;               /* the last one given to the backend */
-    uint64_t begun;                /* signals up to here have begun */
+    uint64_t begun, ended;         /* signals up to here have begun, have ended */
     uint64_t flying;               /* commands at the backend */
-    uint32_t refs;                 /* the user's, and 1 while batches are there, and each listed pump */
-    uint32_t pump;                 /* rlx_pump_state */
-    bool retiring;                 /* a thread is retiring: only one at a time */
+    rlx_pump_state pump;
+    bool retiring;                 /* a thread is retiring: one at a time */
     bool released;                 /* by the user */
-    rlx_stream *next_pump;         /* in a thread's work list */
+    rlx_stream *next_pump;         /* in a thread's work list: owned by that thread while pump is not IDLE */
     rlx_stream *device_next, *device_previous; /* device->lock */
 };
+
+/* ---- stream.c ---- */
+/* At the head of every encoding call: the checks of rlx_device_enter, and NULL. */
+rlx_status rlx_stream_enter(rlx_stream *stream);
+/* The batch being encoded, made if there is none. NULL when out of memory. */
+rlx_batch_state *rlx_stream_batch(rlx_stream *stream);
+void rlx_stream_destroy(rlx_stream *stream); /* by rlx_object_release */
+static inline bool rlx_stream_records(const rlx_stream *stream) { return (stream->flags & RLX_STREAM_RECORD) != 0; }
+/* Releases what a batch holds, and gives its memory back when its last reference goes. */
+void rlx_batch_unhold(rlx_batch_state *batch);
+void rlx_batch_unref(rlx_batch_state *batch);
+
+/* ---- schedule.c ---- */
+/* Puts a batch on the stream's timeline and sets it going. */
+rlx_status rlx_batch_submit(rlx_batch_state *batch, rlx_point *point);
+/* Hands over what can be handed over. False if another thread (or an outer call of this one) will do it. */
+bool rlx_stream_pump(rlx_stream *stream);
+/* pump, unless only a caller may: then wakes those that wait. */
+void rlx_stream_kick(rlx_stream *stream);
+/* What the backend reports: signals up to `signal` have ended. */
+void rlx_stream_complete(rlx_stream *stream, uint64_t signal, const rlx_fault *fault);
+/* Asks a polled backend what has ended; true if something had. */
+bool rlx_stream_poll(rlx_stream *stream);
+void rlx_device_lose(rlx_device *device, rlx_failure_record *record);
+extern const rlx_stream_sink rlx_stream_sink_functions;
+
+/* ---- wait.c ---- */
+void rlx_drivers_wake(void); /* a batch of a caller-driven device has become ready */
+/* Sets the message of a failed point, and returns its status. */
+rlx_status rlx_fail_record(const rlx_failure_record *record);
+
+/* ---- poller.c ---- */
+rlx_status rlx_poller_start(rlx_device *device); /* once; under no lock */
+void rlx_poller_kick(rlx_device *device);        /* something was handed over */
+void rlx_poller_stop(rlx_device *device);        /* from any thread, its own too */
 
 #endif

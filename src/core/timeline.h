@@ -4,8 +4,8 @@
  * lock is also its stream's. `completed` is the one word that waits read.
  *
  * WATCHES are the single mechanism behind wait, notify and held batches: an entry in the timeline's list, sorted by
- * value, that fires once when the timeline has completed that value, or earlier when it is known to fail. Watches fire
- * with no lock held, and carry the status.
+ * value, that fires once when the timeline has completed that value, well or not. Watches fire with no lock held, and
+ * carry what went wrong. (Not earlier, even when a point is known to fail: what is at the device may still use memory.)
  *
  * FAILURES are intervals [first, last] of values, each with a shared record (fault.h) of what went wrong first. recover closes the open
  * one. Slots of timelines whose stream is gone are used again: at once if none of its points failed, and otherwise once

@@ -1,0 +1,227 @@
+/* Devices: opening one by name, its properties, memory figures and health, and the check at the head of every call.
+ *
+ * A device closes when its last reference goes: the user's, and one for each object. That may happen on a thread of
+ * the backend, inside a completion. A thread-bound device whose last reference goes elsewhere waits in a list until its own
+ * thread opens a device or exits the process. */
+#include <string.h>
+
+#include "core.h"
+#include "registry.h"
+#include "stream.h"
+
+_Atomic uint32_t rlx_caller_driven_devices;
+
+static struct {
+    rlx_mutex lock;    /* guards dead */
+    rlx_device *dead;  /* thread-bound devices released elsewhere */
+} devices = { RLX_MUTEX_INIT, NULL };
+
+rlx_status rlx_check_next(const void *next, const char *descriptor) {
+    if (!next) return RLX_OK;
+    return rlx_fail(RLX_ERROR_UNSUPPORTED, "%s.next: this version knows no extensions; set it to NULL", descriptor);
+}
+
+rlx_status rlx_device_check_lost(rlx_device *device) {
+    uint32_t lost = atomic_load_explicit(&device->lost, memory_order_acquire);
+    if (!lost) return RLX_OK;
+    const char *help = lost - 1 == RLX_HELP_NEW_PROCESS ? "this process can no longer use it: start a new one"
+                       : lost - 1 == RLX_HELP_REOPEN    ? "open it again: that gives a new device"
+                                                        : "";
+    return rlx_fail(RLX_ERROR_DEVICE_LOST, "%s: the device is lost; %s", device->name, help);
+}
+
+rlx_status rlx_device_enter(rlx_device *device) {
+    rlx_status status = rlx_library_enter();
+    if (status) return status;
+    if (!device) return rlx_fail(RLX_ERROR_INVALID, "device is NULL");
+    if (!device->owner) return RLX_OK;
+    if (device->owner != rlx_thread_id())
+        return rlx_fail(RLX_ERROR_THREAD, "%s: the device is bound to the thread that opened it; call from there",
+                        device->name);
+    rlx_object_reap(device);
+    return RLX_OK;
+}
+
+static void device_close(rlx_device *device) {
+    rlx_poller_stop(device);
+    if (device->handle) device->backend.device_close(device->handle);
+    if (device->caller_driven) atomic_fetch_sub(&rlx_caller_driven_devices, 1);
+    rlx_mutex_destroy(&device->run_lock);
+    rlx_mutex_destroy(&device->lock);
+    rlx_free(device);
+}
+
+/* Closes the thread-bound devices of this thread that were released elsewhere. */
+static void devices_reap(void) {
+    rlx_lock(&devices.lock);
+    rlx_device **link = &devices.dead, *mine = NULL;
+    while (*link) {
+        rlx_device *device = *link;
+        if (device->owner != rlx_thread_id()) {
+            link = &device->next_dead;
+            continue;
+        }
+        *link = device->next_dead;
+        device->next_dead = mine;
+        mine = device;
+    }
+    rlx_unlock(&devices.lock);
+    while (mine) {
+        rlx_device *next = mine->next_dead;
+        device_close(mine);
+        mine = next;
+    }
+}
+
+static rlx_status device_open(const rlx_registry_device *found, const rlx_device_desc *desc, rlx_device **result) {
+    rlx_device *device = rlx_allocate(sizeof *device);
+    if (!device) return rlx_fail_memory("a device");
+    if (!rlx_mutex_init(&device->lock)) goto fail_lock;
+    if (!rlx_mutex_init(&device->run_lock)) goto fail_run_lock;
+    device->backend = *found->table;
+    device->index = found->index;
+    atomic_init(&device->refs, 1);
+    strncpy(device->name, found->properties->name, sizeof device->name - 1);
+
+    rlx_status status = rlx_registry_open(found, desc, &device->handle, &device->properties);
+    if (status) goto fail_open;
+    device->properties.name = device->name;
+    device->properties.backend = device->backend.name;
+    device->owner = device->properties.thread_bound ? rlx_thread_id() : 0;
+    device->caller_driven = device->properties.progress == RLX_PROGRESS_CALLER || device->owner;
+    device->polled = !(device->backend.flags & (RLX_BACKEND_SYNCHRONOUS | RLX_BACKEND_COMPLETES));
+    if (device->caller_driven) atomic_fetch_add(&rlx_caller_driven_devices, 1);
+    *result = device;
+    return RLX_OK;
+
+fail_open:
+    rlx_mutex_destroy(&device->run_lock);
+    rlx_mutex_destroy(&device->lock);
+    rlx_free(device);
+    return status;
+fail_run_lock:
+    rlx_mutex_destroy(&device->lock);
+fail_lock:
+    rlx_free(device);
+    return rlx_fail_memory("a device's locks");
+}
+
+static rlx_status device_open_auto(const rlx_device_desc *desc, rlx_device **device) {
+    rlx_status first = RLX_OK;
+    for (uint32_t i = 0;; i++) {
+        rlx_registry_device found;
+        rlx_status status = rlx_registry_at(i, &found);
+        if (status == RLX_ERROR_NOT_FOUND) return first ? first : status; /* the end of the list */
+        if (status) return status;
+        status = device_open(&found, desc, device);
+        if (!status) return RLX_OK;
+        if (!first) first = status;
+    }
+}
+
+rlx_status rlx_device_open(const char *name, const rlx_device_desc *desc, rlx_device **device) {
+    static const rlx_device_desc defaults = { 0 };
+    rlx_status status = rlx_library_enter();
+    if (status) return status;
+    if (!device) return rlx_fail(RLX_ERROR_INVALID, "rlx_device_open: device is NULL");
+    if (!desc) desc = &defaults;
+    status = rlx_check_next(desc->next, "rlx_device_desc");
+    if (status) return status;
+    devices_reap();
+    if (!name || strcmp(name, "auto") == 0) return device_open_auto(desc, device);
+    rlx_registry_device found;
+    status = rlx_registry_find(name, &found);
+    return status ? status : device_open(&found, desc, device);
+}
+
+void rlx_device_retain(rlx_device *device) {
+    if (device) atomic_fetch_add_explicit(&device->refs, 1, memory_order_relaxed);
+}
+
+void rlx_device_release(rlx_device *device) {
+    if (!device || rlx_forked()) return;
+    if (device->owner && device->owner == rlx_thread_id()) {
+        atomic_fetch_add_explicit(&device->refs, 1, memory_order_relaxed); /* reaping drops references too */
+        rlx_object_reap(device);
+        atomic_fetch_sub_explicit(&device->refs, 1, memory_order_relaxed);
+    }
+    if (atomic_fetch_sub_explicit(&device->refs, 1, memory_order_acq_rel) != 1) return;
+    if (device->owner && device->owner != rlx_thread_id()) {
+        rlx_lock(&devices.lock);
+        device->next_dead = devices.dead;
+        devices.dead = device;
+        rlx_unlock(&devices.lock);
+        return;
+    }
+    device_close(device);
+}
+
+const rlx_device_properties *rlx_device_info(const rlx_device *device) {
+    return device ? &device->properties : NULL;
+}
+
+rlx_status rlx_device_memory(rlx_device *device, rlx_memory_report *report) {
+    rlx_status status = rlx_device_enter(device);
+    if (status) return status;
+    if (!report) return rlx_fail(RLX_ERROR_INVALID, "rlx_device_memory: report is NULL");
+    rlx_memory_report found = { 0 };
+    if (device->backend.memory_report) {
+        status = device->backend.memory_report(device->handle, &found);
+        if (status) return rlx_fail_within(status, "%s", device->name);
+    } else {
+        found.total = device->properties.limits.buffer_size;
+        found.source = "the limit of one buffer";
+    }
+    found.used = atomic_load(&device->used);
+    if (!device->backend.memory_report) found.free = found.total > found.used ? found.total - found.used : 0;
+    *report = found;
+    return RLX_OK;
+}
+
+rlx_status rlx_device_health(rlx_device *device, rlx_health *health) {
+    rlx_status status = rlx_library_enter();
+    if (status) return status;
+    if (!device || !health) return rlx_fail(RLX_ERROR_INVALID, "rlx_device_health: %s is NULL", device ? "health" : "device");
+    rlx_lock(&device->lock);
+    *health = device->health;
+    rlx_unlock(&device->lock);
+    return RLX_OK;
+}
+
+/* Plain memory, aligned to 64 bytes: the address that the heap gave is kept in front of it. */
+static void *plain_alloc(size_t size) {
+    unsigned char *raw = rlx_allocate(size + 64 + sizeof raw);
+    if (!raw) return NULL;
+    uintptr_t at = ((uintptr_t)raw + sizeof raw + 63) & ~(uintptr_t)63;
+    memcpy((unsigned char *)at - sizeof raw, &raw, sizeof raw);
+    return (void *)at;
+}
+
+static void plain_free(void *pointer) {
+    void *raw;
+    memcpy(&raw, (unsigned char *)pointer - sizeof raw, sizeof raw);
+    rlx_free(raw);
+}
+
+rlx_status rlx_host_alloc(rlx_device *device, uint64_t size, void **pointer) {
+    rlx_status status = rlx_device_enter(device);
+    if (status) return status;
+    if (!pointer) return rlx_fail(RLX_ERROR_INVALID, "rlx_host_alloc: pointer is NULL");
+    if (size > SIZE_MAX / 2) return rlx_fail(RLX_ERROR_OUT_OF_MEMORY, "rlx_host_alloc: %llu bytes", (unsigned long long)size);
+    if (device->backend.host_alloc) {
+        status = device->backend.host_alloc(device->handle, size ? size : 1, pointer);
+        return status ? rlx_fail_within(status, "%s", device->name) : RLX_OK;
+    }
+    void *memory = plain_alloc((size_t)size);
+    if (!memory) return rlx_fail_memory("host memory");
+    *pointer = memory;
+    return RLX_OK;
+}
+
+void rlx_host_free(rlx_device *device, void *pointer) {
+    if (!device || !pointer || rlx_forked()) return;
+    if (device->backend.host_free)
+        device->backend.host_free(device->handle, pointer);
+    else
+        plain_free(pointer);
+}

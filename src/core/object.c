@@ -1,0 +1,50 @@
+/* Objects: one reference count for everything that belongs to a device. The last release destroys at once, on whatever
+ * thread it happens, except on a thread-bound device: there the object waits in the device's graveyard until its own
+ * thread next calls (rlx_device_enter). Every object holds its device, so that the order of releases never matters. */
+#include "core.h"
+#include "program.h"
+#include "stream.h"
+
+void rlx_object_init(rlx_object *object, rlx_object_type type, rlx_device *device) {
+    atomic_init(&object->refs, 1);
+    object->type = type;
+    object->device = device;
+    rlx_device_retain(device);
+}
+
+static void object_destroy(rlx_object *object) {
+    rlx_device *device = object->device;
+    switch ((rlx_object_type)object->type) {
+    case RLX_OBJECT_BUFFER: rlx_buffer_destroy((rlx_buffer *)object); break;
+    case RLX_OBJECT_KERNEL: rlx_kernel_destroy((rlx_kernel *)object); break;
+    case RLX_OBJECT_PROGRAM: rlx_program_destroy((rlx_program *)object); break;
+    case RLX_OBJECT_STREAM: rlx_stream_destroy((rlx_stream *)object); break;
+    }
+    rlx_device_release(device);
+}
+
+void rlx_object_release(rlx_object *object) {
+    /* Release orders this thread's uses before the count, acquire those of the others before the destruction. */
+    if (atomic_fetch_sub_explicit(&object->refs, 1, memory_order_acq_rel) != 1 || rlx_forked()) return;
+    rlx_device *device = object->device;
+    if (device->owner && device->owner != rlx_thread_id()) {
+        rlx_lock(&device->lock);
+        object->next_dead = device->graveyard;
+        device->graveyard = object;
+        rlx_unlock(&device->lock);
+        return;
+    }
+    object_destroy(object);
+}
+
+void rlx_object_reap(rlx_device *device) {
+    rlx_lock(&device->lock);
+    rlx_object *dead = device->graveyard;
+    device->graveyard = NULL;
+    rlx_unlock(&device->lock);
+    while (dead) {
+        rlx_object *next = dead->next_dead;
+        object_destroy(dead);
+        dead = next;
+    }
+}
