@@ -43,7 +43,7 @@ typedef struct tap_test {
 static atomic_uint tap_failures;    /* of the running test */
 static const char *tap_skip_reason; /* of the running test; NULL: it is not skipped */
 
-/* Leaves the running test out: `return tap_skip("needs two processors");`. */
+/* Says why the running test could not be made; the test then returns. */
 static inline void tap_skip(const char *reason) { tap_skip_reason = reason; }
 
 static inline bool tap_check(bool held, const char *file, int line, const char *text) {
