@@ -57,6 +57,7 @@ typedef enum rlx_packet_kind {
     RLX_PACKET_HOST_CALL,
     RLX_PACKET_TIMESTAMP,
     RLX_PACKET_RUN,
+    RLX_PACKET_JOIN, /* only in graphs: does nothing, but gathers many edges and hands on one. A bare rlx_packet */
     /* A kind that a backend does not know: fail the batch with RLX_ERROR_UNSUPPORTED, never ignore it. */
 } rlx_packet_kind;
 
@@ -170,7 +171,8 @@ struct rlx_stream_sink {
 
 /* A recorded program. Node i is packets[i]; i may start when its unmet[i] predecessors have ended; when it ends, it counts
  * down successors[first[i]] to successors[first[i + 1] - 1]. Edges go from lower to higher numbers only, so running in
- * order is always right. A HOST_CALL is ordered with everything. Lives until program_destroy. */
+ * order is always right. A HOST_CALL is ordered with everything. Where many commands precede many others, a JOIN
+ * stands between them (all joins of a graph may be one and the same packet). Lives until program_destroy. */
 typedef struct rlx_graph {
     uint32_t struct_size;
     uint32_t count;
