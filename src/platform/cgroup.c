@@ -1,8 +1,8 @@
 /* Limits of control groups, both generations.
  *
- * /proc/self/cgroup tells which group of each hierarchy the process is in, /proc/self/mountinfo where that hierarchy can be
- * seen. A group is bound by its own limits and by those of every group above it, so we walk from the process's group up
- * to the mount point and keep the smallest. What cannot be read is no limit: inside a container the upper groups are
+ * /proc/self/cgroup tells which group of each hierarchy the process is in, /proc/self/mountinfo where that hierarchy can
+ * be seen. A group is bound by its own limits and by those of every group above it, so we walk from the process's group
+ * up to the mount point and keep the smallest. What cannot be read is no limit: inside a container the upper groups are
  * hidden, and on other systems there are no such files at all.
  *
  *     version 2: one hierarchy; cpu.max "QUOTA PERIOD", memory.max, memory.current, memory.stat
@@ -66,7 +66,7 @@ static bool list_holds(const char *list, const char *word) {
     return false;
 }
 
-/* The path of the process's group in one hierarchy: lines are "ID:CONTROLLERS:PATH", and version 2 lists no controllers. */
+/* The path of the process's group in one hierarchy: lines are "ID:CONTROLLERS:PATH"; version 2 lists no controllers. */
 static bool find_group(const char *root, const char *controller, char *group) {
     FILE *file = open_file(root, "/proc/self", "cgroup");
     if (!file) return false;

@@ -23,8 +23,8 @@ void *rlx_library_symbol(void *library, const char *name) { return dlsym(library
 
 void rlx_library_close(void *library) { dlclose(library); }
 
-/* The file of the module that holds this code. The loader knows a program only by the name that it was started with, which
- * may be a bare word found along PATH: there the kernel knows better. */
+/* The file of the module that holds this code. The loader knows a program only by the name that it was started with,
+ * which may be a bare word found along PATH: there the kernel knows better. */
 static char *own_file(void) {
     static const char here = 0;
     Dl_info own;

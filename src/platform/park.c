@@ -1,7 +1,7 @@
 /* Parking: a thread sleeps until a word changes.
  *
- * Whoever changes the word calls unpark afterwards; whoever parks looks at the word once more where the change cannot slip
- * by. Linux does both in the kernel (futex). Elsewhere a small table of condition variables, chosen by the word's
+ * Whoever changes the word calls unpark afterwards; whoever parks looks at the word once more where the change cannot
+ * slip by. Linux does both in the kernel (futex). Elsewhere a small table of condition variables, chosen by the word's
  * address, serves: two words may share one, which costs a needless wake-up and nothing else. */
 #include "platform.h"
 
@@ -43,7 +43,7 @@ void rlx_unpark(_Atomic uint32_t *word, uint32_t count) {
 #else
 
 #define PLACES 64 /* a power of two */
-#define PLACE                                                                                                          \
+#define PLACE \
     { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER }
 #define PLACES_8 PLACE, PLACE, PLACE, PLACE, PLACE, PLACE, PLACE, PLACE
 

@@ -1,7 +1,7 @@
 /* Threads and locks over POSIX threads, and how many processors this process may keep busy.
  *
- * A thread of the library is a guest in someone else's process: it takes no signals that a handler of the caller's could
- * be waiting for on another thread, and it carries a name so that a debugger's list explains itself. */
+ * A thread of the library is a guest in someone else's process: it takes no signals that a handler of the caller's
+ * could be waiting for on another thread, and it carries a name so that a debugger's list explains itself. */
 #include "platform.h"
 
 #include <sched.h>

@@ -393,10 +393,8 @@ static void a_setuid_process_ignores_the_environment(void) {
         int status = -1;
         waitpid(child, &status, 0);
         int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-        if (code == 2)
-            tap_skip("the temporary folder does not allow set-uid programs");
-        else
-            CHECK_INT(code, 0);
+        if (code == 2) tap_skip("the temporary folder does not allow set-uid programs");
+        else CHECK_INT(code, 0);
     }
     remove_root();
 }

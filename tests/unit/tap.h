@@ -8,9 +8,9 @@
  *     static const tap_test tests[] = { TAP(an_empty_list_has_no_first) };
  *     TAP_MAIN(tests)
  *
- * and prints `ok 1 - an empty list has no first`. A check that fails says where and what, fails its test and goes on; its
- * value is whether it held, so that a test which cannot go on says so itself: `if (!CHECK(p)) return;`. Checks may be
- * made on any thread. An argument runs only the tests whose name holds it; --list names them. */
+ * and prints `ok 1 - an empty list has no first`. A check that fails says where and what, fails its test and goes on;
+ * its value is whether it held, so that a test which cannot go on says so itself: `if (!CHECK(p)) return;`. Checks may
+ * be made on any thread. An argument runs only the tests whose name holds it; --list names them. */
 #ifndef TAP_H
 #define TAP_H
 
