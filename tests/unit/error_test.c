@@ -187,7 +187,7 @@ static int in_child(int (*body)(void)) {
     return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-static int enter_and_say(void) { return rlx_library_enter(); }
+static int enter_and_say(void) { return (int)rlx_library_enter(); }
 
 static int use_then_fork(void) {
     if (rlx_library_enter() != RLX_OK) return 100;
@@ -199,7 +199,7 @@ static int fork_then_use_then_fork(void) { return in_child(use_then_fork); }
 
 static int list_in_grandchild(void) {
     uint32_t count = 0;
-    return rlx_devices_list(NULL, 0, &count);
+    return (int)rlx_devices_list(NULL, 0, &count);
 }
 
 static int use_devices_then_fork(void) {
