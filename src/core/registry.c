@@ -6,6 +6,8 @@
  * out of memory leaves those before it done, and the next call goes on from there. */
 #include "registry.h"
 
+#include "backends/cpu/cpu.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,9 +33,6 @@ struct registry_entry {
     uint32_t device_count;
     char reason[RLX_REASON_SIZE];
 };
-
-const rlx_backend *rlx_cpu_backend(const rlx_host *host);
-const rlx_backend *rlx_sync_backend(const rlx_host *host);
 
 static const rlx_backend_entry_function built_in[] = { rlx_cpu_backend, rlx_sync_backend };
 
