@@ -7,7 +7,7 @@
 
 static uint32_t size_class(size_t size) {
     uint32_t class = 0;
-    while (class + 1 < RLX_CHUNK_CLASSES && ((size_t)RLX_CHUNK_MIN << class) < size) class++;
+    while (class + 1 < RLX_CHUNK_CLASSES && ((size_t)RLX_CHUNK_MIN << class) < size) class ++;
     return class;
 }
 

@@ -20,10 +20,12 @@ typedef struct rlx_chunk {
 
 typedef struct rlx_chunk_pool {
     rlx_chunk *free[RLX_CHUNK_CLASSES]; /* the encoder's, by size: RLX_CHUNK_MIN << class */
-    _Atomic(rlx_chunk *) returned;  /* pushed by retiring threads */
+    _Atomic(rlx_chunk *) returned;      /* pushed by retiring threads */
 } rlx_chunk_pool;
 
-typedef struct rlx_chunk_list { rlx_chunk *first, *last; } rlx_chunk_list;
+typedef struct rlx_chunk_list {
+    rlx_chunk *first, *last;
+} rlx_chunk_list;
 
 /* Aligned to at most 16; contents undefined. NULL when out of memory. */
 void *rlx_chunk_take(rlx_chunk_pool *pool, rlx_chunk_list *list, size_t size, size_t alignment);

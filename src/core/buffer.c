@@ -9,9 +9,7 @@
 static _Atomic uint64_t next_address = UINT64_C(1) << 63;
 
 /* Commands write whole words at edges (rule 14), so blocks are whole words, and never nothing. */
-static uint64_t allocated_size(uint64_t size) {
-    return size ? (size + 3) & ~UINT64_C(3) : 4;
-}
+static uint64_t allocated_size(uint64_t size) { return size ? (size + 3) & ~UINT64_C(3) : 4; }
 
 rlx_status rlx_buffer_create(rlx_device *device, const rlx_buffer_desc *desc, rlx_buffer **result) {
     rlx_status status = rlx_device_enter(device);
@@ -67,9 +65,7 @@ void rlx_buffer_release(rlx_buffer *buffer) {
     if (buffer) rlx_object_release(&buffer->object);
 }
 
-const rlx_buffer_properties *rlx_buffer_info(const rlx_buffer *buffer) {
-    return buffer ? &buffer->properties : NULL;
-}
+const rlx_buffer_properties *rlx_buffer_info(const rlx_buffer *buffer) { return buffer ? &buffer->properties : NULL; }
 
 rlx_status rlx_buffer_host_pointer(rlx_buffer *buffer, void **pointer) {
     rlx_status status = rlx_library_enter();
@@ -85,11 +81,13 @@ rlx_status rlx_buffer_host_pointer(rlx_buffer *buffer, void **pointer) {
     return RLX_OK;
 }
 
-rlx_status rlx_range_resolve(const rlx_device *device, const rlx_range *range, const char *what, rlx_resolved *resolved) {
+rlx_status rlx_range_resolve(const rlx_device *device, const rlx_range *range, const char *what,
+                             rlx_resolved *resolved) {
     rlx_buffer *buffer = range->buffer;
     if (range->slot_plus_one) {
         if (range->slot_plus_one > RLX_SLOT_MAX)
-            return rlx_fail(RLX_ERROR_LIMIT, "%s: slot %u; slots are below %d", what, range->slot_plus_one - 1, RLX_SLOT_MAX);
+            return rlx_fail(RLX_ERROR_LIMIT, "%s: slot %u; slots are below %d", what, range->slot_plus_one - 1,
+                            RLX_SLOT_MAX);
         if (buffer || range->offset)
             return rlx_fail(RLX_ERROR_INVALID, "%s: a slot's range has neither buffer nor offset", what);
         *resolved = (rlx_resolved){ .size = range->size, .slot_plus_one = range->slot_plus_one };
@@ -97,9 +95,10 @@ rlx_status rlx_range_resolve(const rlx_device *device, const rlx_range *range, c
     }
     if (!buffer) return rlx_fail(RLX_ERROR_INVALID, "%s: the buffer is NULL", what);
     if (buffer->object.device != device)
-        return rlx_fail(RLX_ERROR_INVALID,
-                        "%s: the buffer is of another device (%s) than the stream (%s); use rlx_transfer between devices",
-                        what, buffer->object.device->name, device->name);
+        return rlx_fail(
+            RLX_ERROR_INVALID,
+            "%s: the buffer is of another device (%s) than the stream (%s); use rlx_transfer between devices", what,
+            buffer->object.device->name, device->name);
     if (range->offset > buffer->size)
         return rlx_fail(RLX_ERROR_RANGE, "%s: offset %llu in a buffer of %llu bytes", what,
                         (unsigned long long)range->offset, (unsigned long long)buffer->size);

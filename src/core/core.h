@@ -29,12 +29,12 @@ char *rlx_copy_string(const char *text); /* NULL for NULL, and when out of memor
 
 /* ---- Library (library.c) ---- */
 
-bool rlx_forked(void);            /* in a child of a process that had used the library */
-rlx_status rlx_library_enter(void); /* at the head of every public function: FORKED, or first-use set-up */
+bool rlx_forked(void);                   /* in a child of a process that had used the library */
+rlx_status rlx_library_enter(void);      /* at the head of every public function: FORKED, or first-use set-up */
 extern const rlx_host rlx_host_services; /* the table for backends */
 uint32_t rlx_callback_enter(void);
 void rlx_callback_leave(uint32_t entered);
-bool rlx_in_callback(void);       /* inside a host call, kernel or notify callback of this thread */
+bool rlx_in_callback(void); /* inside a host call, kernel or notify callback of this thread */
 
 /* ---- Objects (object.c) ---- */
 
@@ -43,6 +43,7 @@ typedef enum rlx_object_type {
     RLX_OBJECT_KERNEL,
     RLX_OBJECT_PROGRAM,
     RLX_OBJECT_STREAM,
+    RLX_OBJECT_STAGING,
 } rlx_object_type;
 
 /* The head of everything that belongs to a device. It holds a reference to the device. */
@@ -56,6 +57,8 @@ typedef struct rlx_object {
 static inline void rlx_object_retain(rlx_object *object) {
     atomic_fetch_add_explicit(&object->refs, 1, memory_order_relaxed);
 }
+/* For an object found in a list that holds no reference: false if it is being destroyed. */
+bool rlx_object_try_retain(rlx_object *object);
 /* Drops a reference; the last one destroys (on a thread-bound device: on its own thread, soon). */
 void rlx_object_release(rlx_object *object);
 void rlx_object_init(rlx_object *object, rlx_object_type type, rlx_device *device);
@@ -67,23 +70,23 @@ typedef struct rlx_timeline rlx_timeline;
 
 struct rlx_device {
     _Atomic uint32_t refs;
-    uint32_t index;                     /* within the backend */
-    rlx_backend backend;                /* a copy of the table, as wide as ours, NULL where the plugin's is shorter */
-    void *handle;                       /* the backend's own */
+    uint32_t index;      /* within the backend */
+    rlx_backend backend; /* a copy of the table, as wide as ours, NULL where the plugin's is shorter */
+    void *handle;        /* the backend's own */
     rlx_device_properties properties;
     char name[64];
-    uint64_t owner;                     /* thread id if thread_bound, otherwise 0 */
-    bool caller_driven;                 /* progress CALLER */
-    bool polled;                        /* neither SYNCHRONOUS nor COMPLETES */
-    _Atomic uint64_t used;              /* bytes in buffers */
-    _Atomic uint32_t lost;              /* an rlx_help value + 1 once lost */
-    rlx_mutex lock;                     /* guards all below */
-    rlx_stream *streams;                /* all that can submit, linked by device_next */
-    rlx_object *graveyard;              /* released elsewhere, destroyed by the owner (thread-bound devices only) */
-    rlx_health health;                  /* first failure and count */
-    struct rlx_poller *poller;          /* polled devices that are not caller-driven: started with the first stream */
-    rlx_mutex run_lock;                 /* guards the last run of every program (rule 16); not nested in `lock` */
-    rlx_device *next_dead;              /* thread-bound, last reference dropped elsewhere: in device.c's list */
+    uint64_t owner;            /* thread id if thread_bound, otherwise 0 */
+    bool caller_driven;        /* progress CALLER */
+    bool polled;               /* neither SYNCHRONOUS nor COMPLETES */
+    _Atomic uint64_t used;     /* bytes in buffers */
+    _Atomic uint32_t lost;     /* an rlx_help value + 1 once lost */
+    rlx_mutex lock;            /* guards all below */
+    rlx_stream *streams;       /* all that can submit, linked by device_next */
+    rlx_object *graveyard;     /* released elsewhere, destroyed by the owner (thread-bound devices only) */
+    rlx_health health;         /* first failure and count */
+    struct rlx_poller *poller; /* polled devices that are not caller-driven: started with the first stream */
+    rlx_mutex run_lock;        /* guards the last run of every program (rule 16); not nested in `lock` */
+    rlx_device *next_dead;     /* thread-bound, last reference dropped elsewhere: in device.c's list */
 };
 
 /* FORKED, THREAD (bound elsewhere); on the owner's thread it also reaps the graveyard. NULL is INVALID. */
@@ -99,9 +102,9 @@ extern _Atomic uint32_t rlx_caller_driven_devices;
 
 struct rlx_buffer {
     rlx_object object;
-    uint64_t size;             /* as asked; the block's is rounded up to words */
+    uint64_t size; /* as asked; the block's is rounded up to words */
     rlx_memory_block block;
-    uint64_t address;          /* of byte 0 in the space of hazards: the host address, or a number of its own with bit 63 set */
+    uint64_t address; /* of byte 0 in the space of hazards: the host address, or a number of its own with bit 63 set */
     uint64_t allocated;
     rlx_buffer_properties properties;
 };
@@ -116,7 +119,8 @@ typedef struct rlx_resolved {
 
 /* INVALID (NULL, another device), RANGE. `what` names the range in the message ("dst", "argument 2"). */
 void rlx_buffer_destroy(rlx_buffer *buffer);
-rlx_status rlx_range_resolve(const rlx_device *device, const rlx_range *range, const char *what, rlx_resolved *resolved);
+rlx_status rlx_range_resolve(const rlx_device *device, const rlx_range *range, const char *what,
+                             rlx_resolved *resolved);
 
 /* ---- Kernel (kernel.c) ---- */
 

@@ -12,8 +12,8 @@
 _Atomic uint32_t rlx_caller_driven_devices;
 
 static struct {
-    rlx_mutex lock;    /* guards dead */
-    rlx_device *dead;  /* thread-bound devices released elsewhere */
+    rlx_mutex lock;   /* guards dead */
+    rlx_device *dead; /* thread-bound devices released elsewhere */
 } devices = { RLX_MUTEX_INIT, NULL };
 
 rlx_status rlx_check_next(const void *next, const char *descriptor) {
@@ -156,9 +156,7 @@ void rlx_device_release(rlx_device *device) {
     device_close(device);
 }
 
-const rlx_device_properties *rlx_device_info(const rlx_device *device) {
-    return device ? &device->properties : NULL;
-}
+const rlx_device_properties *rlx_device_info(const rlx_device *device) { return device ? &device->properties : NULL; }
 
 rlx_status rlx_device_memory(rlx_device *device, rlx_memory_report *report) {
     rlx_status status = rlx_device_enter(device);
@@ -181,7 +179,8 @@ rlx_status rlx_device_memory(rlx_device *device, rlx_memory_report *report) {
 rlx_status rlx_device_health(rlx_device *device, rlx_health *health) {
     rlx_status status = rlx_library_enter();
     if (status) return status;
-    if (!device || !health) return rlx_fail(RLX_ERROR_INVALID, "rlx_device_health: %s is NULL", device ? "health" : "device");
+    if (!device || !health)
+        return rlx_fail(RLX_ERROR_INVALID, "rlx_device_health: %s is NULL", device ? "health" : "device");
     rlx_lock(&device->lock);
     *health = device->health;
     rlx_unlock(&device->lock);
@@ -207,7 +206,8 @@ rlx_status rlx_host_alloc(rlx_device *device, uint64_t size, void **pointer) {
     rlx_status status = rlx_device_enter(device);
     if (status) return status;
     if (!pointer) return rlx_fail(RLX_ERROR_INVALID, "rlx_host_alloc: pointer is NULL");
-    if (size > SIZE_MAX / 2) return rlx_fail(RLX_ERROR_OUT_OF_MEMORY, "rlx_host_alloc: %llu bytes", (unsigned long long)size);
+    if (size > SIZE_MAX / 2)
+        return rlx_fail(RLX_ERROR_OUT_OF_MEMORY, "rlx_host_alloc: %llu bytes", (unsigned long long)size);
     if (device->backend.host_alloc) {
         status = device->backend.host_alloc(device->handle, size ? size : 1, pointer);
         return status ? rlx_fail_within(status, "%s", device->name) : RLX_OK;
@@ -220,8 +220,6 @@ rlx_status rlx_host_alloc(rlx_device *device, uint64_t size, void **pointer) {
 
 void rlx_host_free(rlx_device *device, void *pointer) {
     if (!device || !pointer || rlx_forked()) return;
-    if (device->backend.host_free)
-        device->backend.host_free(device->handle, pointer);
-    else
-        plain_free(pointer);
+    if (device->backend.host_free) device->backend.host_free(device->handle, pointer);
+    else plain_free(pointer);
 }

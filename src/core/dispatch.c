@@ -49,7 +49,8 @@ static rlx_status check_group(plan *p) {
         for (int i = 0; i < 3; i++) p->group_size[i] = wanted->group_size[i] ? wanted->group_size[i] : 1;
         bool same = memcmp(p->group_size, p->kernel->properties.group_size, sizeof p->group_size) == 0;
         if (!same && !(device->properties.can & RLX_CAN_GROUP_SIZE))
-            return rlx_fail(RLX_ERROR_UNSUPPORTED, "%s cannot change a kernel's group size (RLX_CAN_GROUP_SIZE)", device->name);
+            return rlx_fail(RLX_ERROR_UNSUPPORTED, "%s cannot change a kernel's group size (RLX_CAN_GROUP_SIZE)",
+                            device->name);
     }
     if (wanted->shared_bytes && !(device->properties.can & RLX_CAN_DYNAMIC_SHARED))
         return rlx_fail(RLX_ERROR_UNSUPPORTED, "%s cannot add shared memory (RLX_CAN_DYNAMIC_SHARED)", device->name);
@@ -106,7 +107,8 @@ static rlx_status check_value(plan *p, uint32_t i, const rlx_arg *arg, const rlx
     if (arg->kind != RLX_ARG_INLINE && arg->kind != RLX_ARG_POINTER)
         return rlx_fail(RLX_ERROR_INVALID, "argument %u is a buffer, the parameter a value", i);
     if (arg->size != param->size)
-        return rlx_fail(RLX_ERROR_INVALID, "argument %u: a value of %u bytes, the parameter has %u", i, arg->size, param->size);
+        return rlx_fail(RLX_ERROR_INVALID, "argument %u: a value of %u bytes, the parameter has %u", i, arg->size,
+                        param->size);
     if (arg->kind == RLX_ARG_INLINE ? arg->size > sizeof arg->bits : !arg->bytes)
         return rlx_fail(RLX_ERROR_INVALID, "argument %u: more than 8 bytes need rlx_arg_bytes, with a pointer", i);
     return RLX_OK;
@@ -141,10 +143,12 @@ static rlx_status check_aliases(const plan *p) {
         uint32_t b = 0;
         for (uint32_t j = 0; j < i; j++) {
             if (params[j].access == RLX_VALUE) continue;
-            if (overlap(&p->resolved[a], &p->resolved[b]) && (params[i].access != RLX_READ || params[j].access != RLX_READ))
-                return rlx_fail(RLX_ERROR_ALIAS,
-                                "arguments %u and %u overlap and one of them is written; in place is one READ_WRITE argument",
-                                j, i);
+            if (overlap(&p->resolved[a], &p->resolved[b]) &&
+                (params[i].access != RLX_READ || params[j].access != RLX_READ))
+                return rlx_fail(
+                    RLX_ERROR_ALIAS,
+                    "arguments %u and %u overlap and one of them is written; in place is one READ_WRITE argument", j,
+                    i);
             b++;
         }
         a++;
@@ -172,7 +176,8 @@ static rlx_status check_uses(const plan *p) {
     if (!p->wanted->use_count) return RLX_OK;
     if (!p->wanted->uses) return rlx_fail(RLX_ERROR_INVALID, "uses is NULL");
     if (p->wanted->use_count > USES_MAX)
-        return rlx_fail(RLX_ERROR_LIMIT, "%u uses; the limit is %d: declare ranges that hold several", p->wanted->use_count, USES_MAX);
+        return rlx_fail(RLX_ERROR_LIMIT, "%u uses; the limit is %d: declare ranges that hold several",
+                        p->wanted->use_count, USES_MAX);
     for (uint32_t i = 0; i < p->wanted->use_count; i++) {
         rlx_resolved resolved;
         rlx_status status = check_use(p, i, &resolved);
@@ -212,7 +217,8 @@ static rlx_status hold(const plan *p) {
 }
 
 /* Arguments, places and values behind the packet; the recorder learns of each slot and range. */
-static void lay_out(const plan *p, rlx_packet_dispatch *packet, rlx_host_arg *args, rlx_place *places, unsigned char *values) {
+static void lay_out(const plan *p, rlx_packet_dispatch *packet, rlx_host_arg *args, rlx_place *places,
+                    unsigned char *values) {
     const rlx_param *params = p->kernel->properties.params;
     uint32_t range = 0, alignment = p->stream->device->properties.limits.binding_alignment;
     for (uint32_t i = 0; i < p->wanted->arg_count; i++) {
@@ -221,7 +227,8 @@ static void lay_out(const plan *p, rlx_packet_dispatch *packet, rlx_host_arg *ar
             const rlx_resolved *resolved = &p->resolved[range++];
             args[i] = (rlx_host_arg){ resolved->place.host, resolved->size };
             if (places) places[i] = resolved->place;
-            rlx_encode_access(p->stream, &packet->base, resolved, resolved->size, params[i].access, RLX_FIXUP_ARG_RANGE, i, alignment);
+            rlx_encode_access(p->stream, &packet->base, resolved, resolved->size, params[i].access, RLX_FIXUP_ARG_RANGE,
+                              i, alignment);
             continue;
         }
         uintptr_t mask = params[i].alignment - 1;
@@ -246,7 +253,8 @@ static void record_rest(const plan *p, rlx_packet_dispatch *packet) {
     for (uint32_t i = 0; i < p->wanted->use_count; i++) {
         rlx_resolved resolved;
         if (rlx_encode_range(p->stream, &p->wanted->uses[i].range, "uses", &resolved)) continue; /* it was checked */
-        rlx_encode_access(p->stream, &packet->base, &resolved, resolved.size, p->wanted->uses[i].access, RLX_FIXUP_USE, i, 1);
+        rlx_encode_access(p->stream, &packet->base, &resolved, resolved.size, p->wanted->uses[i].access, RLX_FIXUP_USE,
+                          i, 1);
     }
     if (p->wanted->groups_slot.plus_one)
         rlx_recorder_fixup(&p->stream->recorder, &(rlx_fixup){ .packet = &packet->base,
@@ -297,7 +305,8 @@ rlx_status rlx_stream_dispatch(rlx_stream *stream, rlx_kernel *kernel, const rlx
     p.wanted = dispatch;
     status = check(&p);
     if (status)
-        return rlx_fail_within(status, "dispatch '%s' of kernel '%s'", dispatch->label ? dispatch->label : "", kernel->properties.name);
+        return rlx_fail_within(status, "dispatch '%s' of kernel '%s'", dispatch->label ? dispatch->label : "",
+                               kernel->properties.name);
     if (!dispatch->groups[0] && !dispatch->groups_slot.plus_one) return RLX_OK; /* an empty grid does nothing */
     status = hold(&p);
     return status ? status : append(&p);

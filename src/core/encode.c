@@ -21,15 +21,15 @@ static bool span_of(uint64_t rows, uint64_t row_bytes, uint64_t stride, uint64_t
            *span <= INT64_MAX;
 }
 
-static shape plain_shape(uint64_t size) {
-    return (shape){ size ? 1 : 0, size, size, size, size, size };
-}
+static shape plain_shape(uint64_t size) { return (shape){ size ? 1 : 0, size, size, size, size, size }; }
 
 static rlx_status rows_shape(const rlx_rows *rows, shape *found) {
     if (!rows) return rlx_fail(RLX_ERROR_INVALID, "rows is NULL");
     uint64_t bytes = rows->row_bytes;
-    *found = (shape){ rows->rows, bytes, rows->dst_stride ? rows->dst_stride : bytes,
-                      rows->src_stride ? rows->src_stride : bytes, 0, 0 };
+    *found = (shape){
+        rows->rows, bytes, rows->dst_stride ? rows->dst_stride : bytes, rows->src_stride ? rows->src_stride : bytes,
+        0,          0
+    };
     if (!rows->rows || !bytes) {
         found->rows = 0;
         return RLX_OK;
@@ -72,8 +72,8 @@ rlx_status rlx_encode_hold_range(rlx_stream *stream, const rlx_resolved *range) 
     return range->buffer ? rlx_batch_hold(stream, &range->buffer->object) : RLX_OK;
 }
 
-void rlx_encode_access(rlx_stream *stream, rlx_packet *packet, const rlx_resolved *range, uint64_t span, rlx_access access,
-                       rlx_fixup_kind kind, uint32_t arg, uint32_t alignment) {
+void rlx_encode_access(rlx_stream *stream, rlx_packet *packet, const rlx_resolved *range, uint64_t span,
+                       rlx_access access, rlx_fixup_kind kind, uint32_t arg, uint32_t alignment) {
     if (!rlx_stream_records(stream)) return;
     uint32_t command = (uint32_t)stream->current->count;
     if (!range->slot_plus_one) {
@@ -125,16 +125,19 @@ static rlx_status append_host_copy(rlx_stream *stream, const host_copy *copy) {
         if (!host) return RLX_ERROR_OUT_OF_MEMORY;
         memcpy(host, copy->host, host_span);
     }
-    *packet = (rlx_packet_host_copy){ .base.kind = (uint16_t)copy->kind,
-                                      .device = copy->device.place,
-                                      .host = host,
-                                      .rows = copy->shape.rows,
-                                      .row_bytes = copy->shape.row_bytes,
-                                      .device_stride = (int64_t)(write ? copy->shape.dst_stride : copy->shape.src_stride),
-                                      .host_stride = (int64_t)(write ? copy->shape.src_stride : copy->shape.dst_stride) };
+    *packet =
+        (rlx_packet_host_copy){ .base.kind = (uint16_t)copy->kind,
+                                .device = copy->device.place,
+                                .host = host,
+                                .rows = copy->shape.rows,
+                                .row_bytes = copy->shape.row_bytes,
+                                .device_stride = (int64_t)(write ? copy->shape.dst_stride : copy->shape.src_stride),
+                                .host_stride = (int64_t)(write ? copy->shape.src_stride : copy->shape.dst_stride) };
     rlx_encode_access(stream, &packet->base, &copy->device, device_span, write ? RLX_WRITE : RLX_READ,
                       write ? RLX_FIXUP_DST : RLX_FIXUP_SRC, 0, 1);
-    rlx_resolved memory = { .address = (uint64_t)(uintptr_t)copy->host, .size = host_span, .slot_plus_one = copy->slot_plus_one };
+    rlx_resolved memory = { .address = (uint64_t)(uintptr_t)copy->host,
+                            .size = host_span,
+                            .slot_plus_one = copy->slot_plus_one };
     if (!(copy->flags & RLX_WRITE_COPIED)) /* what was copied is nobody else's */
         rlx_encode_access(stream, &packet->base, &memory, host_span, write ? RLX_READ : RLX_WRITE,
                           write ? RLX_FIXUP_HOST_READ : RLX_FIXUP_HOST_WRITE, 0, 1);
@@ -142,7 +145,8 @@ static rlx_status append_host_copy(rlx_stream *stream, const host_copy *copy) {
     return RLX_OK;
 }
 
-static rlx_status encode_host_copy(rlx_stream *stream, const rlx_range *range, host_copy *copy, const rlx_rows *rows, bool strided) {
+static rlx_status encode_host_copy(rlx_stream *stream, const rlx_range *range, host_copy *copy, const rlx_rows *rows,
+                                   bool strided) {
     bool write = copy->kind == RLX_PACKET_WRITE;
     const char *what = write ? "dst" : "src";
     rlx_status status = sized_range(stream, range, what, &copy->device);
@@ -157,7 +161,8 @@ static rlx_status encode_host_copy(rlx_stream *stream, const rlx_range *range, h
     if (!copy->host && !copy->slot_plus_one)
         return rlx_fail(RLX_ERROR_INVALID, "%s: the host pointer is NULL", write ? "src" : "dst");
     if ((copy->flags & RLX_WRITE_COPIED) && copy->shape.src_span > RLX_COPIED_MAX)
-        return rlx_fail(RLX_ERROR_LIMIT, "RLX_WRITE_COPIED: %llu bytes; at most %d are copied: keep the source alive instead",
+        return rlx_fail(RLX_ERROR_LIMIT,
+                        "RLX_WRITE_COPIED: %llu bytes; at most %d are copied: keep the source alive instead",
                         (unsigned long long)copy->shape.src_span, RLX_COPIED_MAX);
     return append_host_copy(stream, copy);
 }
@@ -252,10 +257,12 @@ static void turn_around(rlx_packet_copy *packet) {
 }
 
 /* Rows that overlap with unequal strides have no such order: they go through scratch memory, which the batch holds. */
-static rlx_status copy_staged(rlx_stream *stream, const rlx_resolved *dst, const rlx_resolved *src, const shape *wanted) {
+static rlx_status copy_staged(rlx_stream *stream, const rlx_resolved *dst, const rlx_resolved *src,
+                              const shape *wanted) {
     uint64_t bytes = wanted->rows * wanted->row_bytes;
     rlx_buffer *scratch;
-    rlx_status status = rlx_buffer_create(stream->device, &(rlx_buffer_desc){ .size = bytes, .label = "rows" }, &scratch);
+    rlx_status status =
+        rlx_buffer_create(stream->device, &(rlx_buffer_desc){ .size = bytes, .label = "rows" }, &scratch);
     if (status) return status;
     rlx_resolved middle;
     rlx_range whole = rlx_whole(scratch);
@@ -279,7 +286,8 @@ static rlx_status copy_staged(rlx_stream *stream, const rlx_resolved *dst, const
 static rlx_status encode_copy(rlx_stream *stream, const rlx_resolved *dst, const rlx_resolved *src, const shape *form) {
     if (!form->rows) return RLX_OK;
     bool unknown = dst->slot_plus_one || src->slot_plus_one;
-    bool overlap = !unknown && dst->address < src->address + form->src_span && src->address < dst->address + form->dst_span;
+    bool overlap =
+        !unknown && dst->address < src->address + form->src_span && src->address < dst->address + form->dst_span;
     if (form->rows > 1 && (unknown || (overlap && form->dst_stride != form->src_stride)))
         return copy_staged(stream, dst, src, form);
     rlx_packet_copy *packet;
@@ -290,7 +298,8 @@ static rlx_status encode_copy(rlx_stream *stream, const rlx_resolved *dst, const
     return RLX_OK;
 }
 
-static rlx_status copy_ranges(rlx_stream *stream, const rlx_range *dst, const rlx_range *src, rlx_resolved *to, rlx_resolved *from) {
+static rlx_status copy_ranges(rlx_stream *stream, const rlx_range *dst, const rlx_range *src, rlx_resolved *to,
+                              rlx_resolved *from) {
     rlx_status status = rlx_stream_enter(stream);
     if (!status) status = sized_range(stream, dst, "dst", to);
     if (!status) status = sized_range(stream, src, "src", from);
@@ -324,14 +333,18 @@ static rlx_status check_pattern(uint32_t pattern_size, uint64_t bytes) {
     if (pattern_size != 1 && pattern_size != 2 && pattern_size != 4)
         return rlx_fail(RLX_ERROR_INVALID, "pattern_size %u: 1, 2 or 4", pattern_size);
     if (bytes % pattern_size == 0) return RLX_OK;
-    return rlx_fail(RLX_ERROR_INVALID, "%llu bytes are no multiple of the pattern's %u", (unsigned long long)bytes, pattern_size);
+    return rlx_fail(RLX_ERROR_INVALID, "%llu bytes are no multiple of the pattern's %u", (unsigned long long)bytes,
+                    pattern_size);
 }
 
 static uint32_t widen_pattern(uint32_t pattern, uint32_t pattern_size) {
-    return pattern_size == 1 ? (pattern & 0xff) * 0x01010101u : pattern_size == 2 ? (pattern & 0xffff) * 0x00010001u : pattern;
+    return pattern_size == 1   ? (pattern & 0xff) * 0x01010101u
+           : pattern_size == 2 ? (pattern & 0xffff) * 0x00010001u
+                               : pattern;
 }
 
-static rlx_status append_fill(rlx_stream *stream, const rlx_resolved *dst, const shape *form, uint32_t pattern, uint32_t pattern_size) {
+static rlx_status append_fill(rlx_stream *stream, const rlx_resolved *dst, const shape *form, uint32_t pattern,
+                              uint32_t pattern_size) {
     if (!form->rows) return RLX_OK;
     rlx_status status = rlx_encode_reserve(stream, 1);
     if (!status) status = rlx_encode_hold_range(stream, dst);
@@ -360,7 +373,8 @@ rlx_status rlx_stream_fill(rlx_stream *stream, rlx_range dst, uint32_t pattern, 
     return append_fill(stream, &to, &form, pattern, pattern_size);
 }
 
-rlx_status rlx_stream_fill_rows(rlx_stream *stream, rlx_range dst, uint32_t pattern, uint32_t pattern_size, const rlx_rows *rows) {
+rlx_status rlx_stream_fill_rows(rlx_stream *stream, rlx_range dst, uint32_t pattern, uint32_t pattern_size,
+                                const rlx_rows *rows) {
     rlx_resolved to;
     shape form;
     rlx_status status = rlx_stream_enter(stream);

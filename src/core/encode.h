@@ -10,7 +10,7 @@ rlx_status rlx_encode_hold_range(rlx_stream *stream, const rlx_resolved *range);
 /* Room in the recorder for a command with that many accesses; LIMIT when a batch has no numbers left. */
 rlx_status rlx_encode_reserve(rlx_stream *stream, uint32_t accesses);
 /* Tells the recorder (if there is one) of an access by the packet that is appended next. Cannot fail after reserve. */
-void rlx_encode_access(rlx_stream *stream, rlx_packet *packet, const rlx_resolved *range, uint64_t span, rlx_access access,
-                       rlx_fixup_kind kind, uint32_t arg, uint32_t alignment);
+void rlx_encode_access(rlx_stream *stream, rlx_packet *packet, const rlx_resolved *range, uint64_t span,
+                       rlx_access access, rlx_fixup_kind kind, uint32_t arg, uint32_t alignment);
 
 #endif

@@ -49,7 +49,8 @@ static rlx_status check_param(rlx_kernel *kernel, uint32_t i, const rlx_device *
     if (param->access != RLX_VALUE)
         return rlx_fail(RLX_ERROR_INVALID, "parameter %u: %d is no access", i, (int)param->access);
     if (!param->size) param->size = 4;
-    if (!param->alignment) param->alignment = param->size == 1 || param->size == 2 || param->size == 4 ? param->size : 8;
+    if (!param->alignment)
+        param->alignment = param->size == 1 || param->size == 2 || param->size == 4 ? param->size : 8;
     if (param->alignment > 16 || (param->alignment & (param->alignment - 1)))
         return rlx_fail(RLX_ERROR_INVALID, "parameter %u: alignment %u; a power of two up to 16", i, param->alignment);
     if (!(device->properties.can & RLX_CAN_WIDE_VALUES) && (param->size != 4 || param->alignment != 4))
@@ -69,9 +70,11 @@ static rlx_status check_signature(rlx_kernel *kernel, const rlx_device *device, 
         rlx_status status = check_param(kernel, i, device, &params[i]);
         if (status) return status;
         if (kernel->buffers > limits->buffer_args)
-            return rlx_fail(RLX_ERROR_LIMIT, "more than %u buffer parameters, the limit of %s", limits->buffer_args, device->name);
+            return rlx_fail(RLX_ERROR_LIMIT, "more than %u buffer parameters, the limit of %s", limits->buffer_args,
+                            device->name);
         if (kernel->value_bytes > limits->value_bytes)
-            return rlx_fail(RLX_ERROR_LIMIT, "more than %u bytes of values, the limit of %s", limits->value_bytes, device->name);
+            return rlx_fail(RLX_ERROR_LIMIT, "more than %u bytes of values, the limit of %s", limits->value_bytes,
+                            device->name);
     }
     return rlx_group_check(device, kernel->properties.group_size, kernel->properties.shared_bytes);
 }
@@ -96,8 +99,8 @@ static rlx_status create_code(rlx_kernel *kernel, rlx_device *device, const rlx_
     if (refused) return RLX_ERROR_UNSUPPORTED;
     char names[256];
     format_names(device, names, sizeof names);
-    return rlx_fail(RLX_ERROR_UNSUPPORTED, "none of its %u codes is in a format that the device takes: %s", desc->code_count,
-                    names);
+    return rlx_fail(RLX_ERROR_UNSUPPORTED, "none of its %u codes is in a format that the device takes: %s",
+                    desc->code_count, names);
 }
 
 static rlx_status check_desc(rlx_device *device, const rlx_kernel_desc *desc) {
@@ -126,9 +129,11 @@ rlx_status rlx_kernel_create(rlx_device *device, const rlx_kernel_desc *desc, rl
     char *text = (char *)params + params_size;
     if (params_size) memcpy(params, desc->params, params_size);
     memcpy(text, name, name_size);
-    kernel->properties = (rlx_kernel_properties){
-        .device = device, .name = text, .params = params, .param_count = desc->param_count, .shared_bytes = desc->shared_bytes
-    };
+    kernel->properties = (rlx_kernel_properties){ .device = device,
+                                                  .name = text,
+                                                  .params = params,
+                                                  .param_count = desc->param_count,
+                                                  .shared_bytes = desc->shared_bytes };
     for (int i = 0; i < 3; i++) kernel->properties.group_size[i] = desc->group_size[i] ? desc->group_size[i] : 1;
 
     status = check_signature(kernel, device, params);
@@ -162,6 +167,4 @@ void rlx_kernel_release(rlx_kernel *kernel) {
     if (kernel) rlx_object_release(&kernel->object);
 }
 
-const rlx_kernel_properties *rlx_kernel_info(const rlx_kernel *kernel) {
-    return kernel ? &kernel->properties : NULL;
-}
+const rlx_kernel_properties *rlx_kernel_info(const rlx_kernel *kernel) { return kernel ? &kernel->properties : NULL; }

@@ -12,12 +12,22 @@ void rlx_object_init(rlx_object *object, rlx_object_type type, rlx_device *devic
     rlx_device_retain(device);
 }
 
+bool rlx_object_try_retain(rlx_object *object) {
+    uint32_t refs = atomic_load_explicit(&object->refs, memory_order_relaxed);
+    while (refs)
+        if (atomic_compare_exchange_weak_explicit(&object->refs, &refs, refs + 1, memory_order_acquire,
+                                                  memory_order_relaxed))
+            return true;
+    return false;
+}
+
 static void object_destroy(rlx_object *object) {
     rlx_device *device = object->device;
     switch ((rlx_object_type)object->type) {
     case RLX_OBJECT_BUFFER: rlx_buffer_destroy((rlx_buffer *)object); break;
     case RLX_OBJECT_KERNEL: rlx_kernel_destroy((rlx_kernel *)object); break;
     case RLX_OBJECT_PROGRAM: rlx_program_destroy((rlx_program *)object); break;
+    case RLX_OBJECT_STAGING: rlx_staging_destroy(object); break;
     case RLX_OBJECT_STREAM: rlx_stream_destroy((rlx_stream *)object); break;
     }
     rlx_device_release(device);

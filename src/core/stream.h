@@ -32,53 +32,59 @@ typedef struct rlx_batch_run {
 
 struct rlx_batch_state {
     rlx_batch_state *next;
-    rlx_stream *stream;           /* each submitted batch holds a reference */
-    rlx_chunk_list chunks;        /* holds this struct too */
+    rlx_stream *stream;    /* each submitted batch holds a reference */
+    rlx_chunk_list chunks; /* holds this struct too */
     rlx_packet *first, *last;
     uint64_t count;
     rlx_held *held;
     rlx_dependency *dependencies;
     rlx_batch_run *runs;
-    uint64_t value;               /* on the timeline; 0 while it is being encoded */
-    rlx_packet *rest;             /* not handed over yet */
+    uint64_t value;   /* on the timeline; 0 while it is being encoded */
+    rlx_packet *rest; /* not handed over yet */
     uint64_t rest_count;
-    uint64_t slice;               /* commands handed over at once */
+    uint64_t slice;                     /* commands handed over at once (the last time perhaps fewer) */
+    rlx_packet **slice_first;           /* the first packet of each slice, if there are several; NULL allowed */
     uint64_t first_signal, last_signal; /* 0: nothing of it was handed over */
-    _Atomic uint32_t unmet;       /* dependencies, and 1 while submit attaches them */
-    _Atomic uint32_t refs;        /* the stream's and each linked dependency's */
-    bool whole;                   /* all of it has been handed over (or dropped) */
+    _Atomic uint32_t unmet;             /* dependencies, and 1 while submit attaches them */
+    _Atomic uint32_t refs;              /* the stream's and each linked dependency's */
+    bool attached;                      /* submit is through with it */
+    bool whole;                         /* all of it has been handed over (or dropped) */
 };
 
 typedef enum rlx_pump_state { RLX_PUMP_IDLE = 0, RLX_PUMP_LISTED, RLX_PUMP_AGAIN } rlx_pump_state;
 
 struct rlx_stream {
     rlx_object object;
-    rlx_device *device;            /* = object.device */
-    rlx_timeline *timeline;        /* NULL on a recording stream, as is handle */
-    void *handle;                  /* the backend's own */
-    rlx_stream_sink sink;          /* what the backend reports to: its address leads back to the stream */
+    rlx_device *device;     /* = object.device */
+    rlx_timeline *timeline; /* NULL on a recording stream, as is handle */
+    void *handle;           /* the backend's own */
+    rlx_stream_sink sink;   /* what the backend reports to: its address leads back to the stream */
     uint32_t flags;
     char label[64];
 
     /* The encoder's. */
     rlx_chunk_pool pool;
-    rlx_batch_state *current;      /* NULL: nothing encoded */
-    rlx_recorder recorder;         /* with RLX_STREAM_RECORD */
-    uint64_t encoded;              /* counts batches: the tag of the cache's entries */
-    struct { rlx_object *object; uint64_t tag; } cache[RLX_HOLD_CACHE];
+    rlx_batch_state *current; /* NULL: nothing encoded */
+    rlx_recorder recorder;    /* with RLX_STREAM_RECORD */
+    uint64_t encoded;         /* counts batches: the tag of the cache's entries */
+    struct {
+        rlx_object *object;
+        uint64_t tag;
+    } cache[RLX_HOLD_CACHE];
 
     /* Shared: timeline->lock. */
-    rlx_batch_state *head, *tail;  /* submitted, not yet retired: first the flying, then the held */
-    rlx_batch_state *waiting;      /* the first that is not whole */
-    rlx_batch_state *ending;       /* the batch of the first signal that has not ended */
-    uint64_t signal;               /* the last one given to the backend */
-    uint64_t begun, ended;         /* signals up to here have begun, have ended */
-    uint64_t flying;               /* commands at the backend */
+    rlx_batch_state *head, *tail; /* submitted, not yet retired: first the flying, then the held */
+    rlx_batch_state *waiting;     /* the first that is not whole */
+    rlx_batch_state *ending;      /* the batch of the first signal that has not ended */
+    uint64_t signal;              /* the last one given to the backend */
+    uint64_t begun, ended;        /* signals up to here have begun, have ended */
+    uint64_t flying;              /* commands at the backend */
     rlx_pump_state pump;
-    bool retiring;                 /* a thread is retiring: one at a time */
-    bool released;                 /* by the user */
-    rlx_stream *next_pump;         /* in a thread's work list: owned by that thread while pump is not IDLE */
-    rlx_stream *device_next, *device_previous; /* device->lock */
+    bool retiring;         /* a thread is retiring: one at a time */
+    bool released;         /* by the user */
+    rlx_stream *next_pump; /* in a thread's work list: owned by that thread while pump is not IDLE */
+    rlx_stream *device_next, *device_previous; /* device->lock, as is: */
+    bool lost;                                 /* rlx_device_lose has dealt with it */
 };
 
 /* ---- stream.c ---- */
@@ -86,6 +92,8 @@ struct rlx_stream {
 rlx_status rlx_stream_enter(rlx_stream *stream);
 /* The batch being encoded, made if there is none. NULL when out of memory. */
 rlx_batch_state *rlx_stream_batch(rlx_stream *stream);
+/* A dependency of the batch being encoded, to be given a point before it is submitted. NULL when out of memory. */
+rlx_dependency *rlx_batch_dependency(rlx_stream *stream);
 void rlx_stream_destroy(rlx_stream *stream); /* by rlx_object_release */
 static inline bool rlx_stream_records(const rlx_stream *stream) { return (stream->flags & RLX_STREAM_RECORD) != 0; }
 /* Releases what a batch holds, and gives its memory back when its last reference goes. */
@@ -93,8 +101,9 @@ void rlx_batch_unhold(rlx_batch_state *batch);
 void rlx_batch_unref(rlx_batch_state *batch);
 
 /* ---- schedule.c ---- */
-/* Puts a batch on the stream's timeline and sets it going. */
-rlx_status rlx_batch_submit(rlx_batch_state *batch, rlx_point *point);
+/* Puts a batch on the stream's timeline and sets it going. If the stream has failed, the batch is dropped in its place,
+ * and *failing is what failed, retained; otherwise NULL. */
+rlx_point rlx_batch_submit(rlx_batch_state *batch, rlx_failure_record **failing);
 /* Hands over what can be handed over. False if another thread (or an outer call of this one) will do it. */
 bool rlx_stream_pump(rlx_stream *stream);
 /* pump, unless only a caller may: then wakes those that wait. */
@@ -103,13 +112,34 @@ void rlx_stream_kick(rlx_stream *stream);
 void rlx_stream_complete(rlx_stream *stream, uint64_t signal, const rlx_fault *fault);
 /* Asks a polled backend what has ended; true if something had. */
 bool rlx_stream_poll(rlx_stream *stream);
-void rlx_device_lose(rlx_device *device, rlx_failure_record *record);
 extern const rlx_stream_sink rlx_stream_sink_functions;
+
+/* ---- retire.c ---- */
+/* Ends every batch at the head that is through: releases, completes the point, fires watches. Under no lock. */
+void rlx_stream_retire(rlx_stream *stream);
+
+/* ---- fault.c ---- */
+/* What was handed over together, and failed. */
+typedef struct rlx_fault_place {
+    uint64_t value;          /* of the batch; 0: not known */
+    uint64_t index, count;   /* the commands, numbered within the batch */
+    const rlx_packet *first; /* the first of them, NULL if not known */
+} rlx_fault_place;
+
+/* The failure in words. */
+rlx_failure_record *rlx_fault_record(const rlx_stream *stream, const rlx_fault *fault, const rlx_fault_place *place);
+/* Counts a failure that began on this device, and keeps the first. */
+void rlx_device_count_failure(rlx_device *device, const rlx_failure_record *record);
+/* Every stream of the device fails, for good. Under no lock. */
+void rlx_device_lose(rlx_device *device, rlx_failure_record *record);
 
 /* ---- wait.c ---- */
 void rlx_drivers_wake(void); /* a batch of a caller-driven device has become ready */
 /* Sets the message of a failed point, and returns its status. */
 rlx_status rlx_fail_record(const rlx_failure_record *record);
+
+/* ---- transfer.c ---- */
+void rlx_staging_destroy(rlx_object *object); /* by rlx_object_release */
 
 /* ---- poller.c ---- */
 rlx_status rlx_poller_start(rlx_device *device); /* once; under no lock */

@@ -15,8 +15,8 @@
 
 #include "core.h"
 
-#define RLX_TIMELINE_KEPT 1024     /* failed timelines without a stream that are remembered */
-#define RLX_TIMELINE_INTERVALS 16  /* failures of one timeline that are remembered; older ones are EXPIRED */
+#define RLX_TIMELINE_KEPT 1024    /* failed timelines without a stream that are remembered */
+#define RLX_TIMELINE_INTERVALS 16 /* failures of one timeline that are remembered; older ones are EXPIRED */
 #define RLX_TIMESTAMP_RING 256
 
 /* What went wrong first; shared by every point that it reached. */
@@ -26,12 +26,13 @@ typedef struct rlx_failure_record {
     rlx_help help;
 } rlx_failure_record;
 
-rlx_failure_record *rlx_failure_record_create(rlx_status status); /* never NULL: falls back to a static one */
+/* Never NULL: without memory it is a static one, that says no more than the status. `text` is cut to fit. */
+rlx_failure_record *rlx_failure_record_create(const rlx_failure *failure, rlx_help help);
 void rlx_failure_record_retain(rlx_failure_record *record);
 void rlx_failure_record_release(rlx_failure_record *record);
 
 typedef struct rlx_failed_interval {
-    uint64_t first, last;        /* last is UINT64_MAX while the stream is failed */
+    uint64_t first, last; /* last is UINT64_MAX while the stream is failed */
     rlx_failure_record *record;
 } rlx_failed_interval;
 
@@ -41,24 +42,24 @@ struct rlx_watch {
     rlx_watch *next, *previous;
     uint64_t value;
     void (*fire)(rlx_watch *watch, rlx_failure_record *record);
-    rlx_failure_record *record;  /* while on its way from the list to fire */
-    rlx_timeline *timeline;      /* where it is linked; NULL when it is not */
+    rlx_failure_record *record; /* while on its way from the list to fire */
+    rlx_timeline *timeline;     /* where it is linked; NULL when it is not */
 };
 
 struct rlx_timeline {
-    _Atomic uint64_t completed;      /* every value up to here has ended */
-    _Atomic uint64_t submitted;      /* the last value given out; written under lock */
-    _Atomic uint32_t generation;     /* high half of the id */
-    _Atomic uint32_t failures;       /* intervals in use: 0 lets waits skip the lock */
-    rlx_mutex lock;                  /* guards all below, and the shared part of the stream */
+    _Atomic uint64_t completed;  /* every value up to here has ended */
+    _Atomic uint64_t submitted;  /* the last value given out; written under lock */
+    _Atomic uint32_t generation; /* high half of the id */
+    _Atomic uint32_t failures;   /* intervals in use: 0 lets waits skip the lock */
+    rlx_mutex lock;              /* guards all below, and the shared part of the stream */
     uint32_t slot;
-    uint32_t lost_generation;        /* up to this one, failures have been forgotten */
-    uint64_t expired;                /* values up to here: whether they failed has been forgotten */
-    rlx_watch *first, *last;         /* by value */
+    uint32_t lost_generation; /* up to this one, failures have been forgotten */
+    uint64_t expired;         /* values up to here: whether they failed has been forgotten */
+    rlx_watch *first, *last;  /* by value */
     rlx_failed_interval intervals[RLX_TIMELINE_INTERVALS];
-    rlx_stream *stream;              /* NULL once it is gone */
-    uint64_t *timestamps;            /* RLX_TIMESTAMP_RING of them, or NULL */
-    rlx_timeline *next_free;         /* in the table's lists, under the table's lock */
+    rlx_stream *stream;      /* NULL once it is gone */
+    uint64_t *timestamps;    /* RLX_TIMESTAMP_RING of them, by value; or NULL */
+    rlx_timeline *next_free; /* in the table's lists, under the table's lock */
 };
 
 /* A fresh timeline for a stream. */
@@ -71,14 +72,16 @@ uint64_t rlx_timeline_id(const rlx_timeline *timeline);
 /* What is known of a point without waiting. RLX_OK, RLX_NOT_READY, the failure's status with *record retained (if
  * record is not NULL), INVALID for garbage, ORDER if it was not submitted, EXPIRED. Sets no message. */
 rlx_status rlx_point_look(rlx_point point, rlx_timeline **timeline, rlx_failure_record **record);
+/* The slot that a point is on, or NULL: a slot is for ever, whoever uses it now. */
+rlx_timeline *rlx_point_timeline(rlx_point point);
 /* The same with timeline->lock held and the point on it. */
 rlx_status rlx_timeline_look(rlx_timeline *timeline, uint64_t value, rlx_failure_record **record);
 
 /* Links a watch unless the point has already ended: returns RLX_NOT_READY when linked, otherwise what
  * rlx_point_look says, and the watch will not fire. */
 rlx_status rlx_watch_add(rlx_watch *watch, rlx_point point, rlx_failure_record **record);
-/* Unlinks; false if it has fired, or is about to. */
-bool rlx_watch_remove(rlx_watch *watch);
+/* Unlinks from the timeline that it was added to; false if it has fired, or is about to. */
+bool rlx_watch_remove(rlx_watch *watch, rlx_timeline *timeline);
 
 /* Under timeline->lock: unlinks the watches that are due into a list to be fired by rlx_watches_fire without the lock. */
 rlx_watch *rlx_timeline_due(rlx_timeline *timeline);
@@ -88,6 +91,8 @@ void rlx_watches_fire(rlx_watch *due);
 void rlx_timeline_fail(rlx_timeline *timeline, uint64_t first, rlx_failure_record *record);
 /* The record of the open interval, or NULL. Borrowed under the lock. */
 rlx_failure_record *rlx_timeline_failing(const rlx_timeline *timeline);
+/* The record of the interval that holds `value`, or NULL. Borrowed under the lock. */
+rlx_failure_record *rlx_timeline_failed(const rlx_timeline *timeline, uint64_t value);
 void rlx_timeline_recover(rlx_timeline *timeline);
 
 #endif

@@ -1,0 +1,142 @@
+/* Failures in words, and what the loss of a device means.
+ *
+ * A backend says which packets failed, or only that a batch did; the core adds what it knows: the device, the batch, the
+ * commands' numbers and labels, whether that is exact, and what helps (rule 5). */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "stream.h"
+
+/* Appends to a text of `size`, cut if need be. */
+static RLX_PRINTF(3, 4) void add(char *text, size_t size, const char *format, ...) {
+    size_t used = strlen(text);
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text + used, size - used, format, arguments);
+    va_end(arguments);
+}
+
+static void keep(char *to, size_t size, const char *from) {
+    to[0] = '\0';
+    if (from) add(to, size, "%s", from);
+}
+
+static const char *kernel_of(const rlx_packet *packet) {
+    if (packet->kind != RLX_PACKET_DISPATCH) return NULL;
+    return ((const rlx_packet_dispatch *)packet)->info->name;
+}
+
+static const char *kind_name(const rlx_packet *packet) {
+    static const char *const names[] = { "command",  "copy",      "fill",      "write", "read",
+                                         "dispatch", "host call", "timestamp", "run" };
+    return packet->kind < sizeof names / sizeof *names ? names[packet->kind] : names[0];
+}
+
+/* "dispatch 'qkv' of kernel 'matmul'" */
+static void add_packet(char *text, size_t size, const rlx_packet *packet) {
+    add(text, size, "%s", kind_name(packet));
+    if (packet->label) add(text, size, " '%s'", packet->label);
+    if (kernel_of(packet)) add(text, size, " of kernel '%s'", kernel_of(packet));
+}
+
+static const char *help_text(rlx_help help) {
+    switch (help) {
+    case RLX_HELP_REOPEN: return "; open the device again: that gives a new one";
+    case RLX_HELP_NEW_PROCESS: return "; this process can no longer use the device: start a new one";
+    case RLX_HELP_NONE: break;
+    }
+    return "; rlx_stream_recover makes the stream usable again";
+}
+
+/* The packets that the fault names, or those of the slice. */
+static void find_packets(const rlx_fault *fault, const rlx_fault_place *place, const rlx_packet **first,
+                         const rlx_packet **last) {
+    *first = fault->first ? fault->first : place->first;
+    *last = fault->first ? (fault->last ? fault->last : fault->first) : *first;
+    if (fault->first || !*first) return;
+    for (uint64_t i = 1; i < place->count && (*last)->next; i++) *last = (*last)->next;
+}
+
+static void describe(rlx_failure *failure, const rlx_fault *fault, const rlx_packet *first, const rlx_packet *last,
+                     rlx_help help) {
+    char *text = failure->message;
+    size_t size = sizeof failure->message;
+    add(text, size, "%s: batch %llu, ", failure->device, (unsigned long long)failure->batch);
+    if (failure->exact) {
+        add(text, size, "command %llu", (unsigned long long)failure->first_command);
+        if (first) add(text, size, " ("), add_packet(text, size, first), add(text, size, ")");
+    } else {
+        add(text, size, "commands %llu to %llu in flight", (unsigned long long)failure->first_command,
+            (unsigned long long)failure->last_command);
+        if (first && last)
+            add(text, size, " ("), add_packet(text, size, first), add(text, size, " .. "), add_packet(text, size, last),
+                add(text, size, ")");
+    }
+    if (fault->inner) {
+        add(text, size, ", command %u of the program (", fault->inner->index);
+        add_packet(text, size, fault->inner);
+        add(text, size, ")");
+    }
+    add(text, size, ": %s", fault->message[0] ? fault->message : rlx_status_text(failure->status));
+    if (failure->vendor_code) add(text, size, " (code %lld)", (long long)failure->vendor_code);
+    add(text, size, "%s", help_text(help));
+}
+
+rlx_failure_record *rlx_fault_record(const rlx_stream *stream, const rlx_fault *fault, const rlx_fault_place *place) {
+    rlx_failure failure = { .status = fault->status, .batch = place->value, .vendor_code = fault->vendor_code };
+    const rlx_packet *first, *last;
+    find_packets(fault, place, &first, &last);
+    failure.first_command = fault->first ? first->index : place->index;
+    failure.last_command = fault->first ? last->index : place->count ? place->index + place->count - 1 : place->index;
+    failure.exact = failure.first_command == failure.last_command;
+    const rlx_packet *named = fault->inner ? fault->inner : first;
+    keep(failure.label, sizeof failure.label, named ? named->label : NULL);
+    keep(failure.kernel, sizeof failure.kernel, named ? kernel_of(named) : NULL);
+    keep(failure.device, sizeof failure.device, stream->device->name);
+    rlx_help help = fault->status != RLX_ERROR_DEVICE_LOST ? RLX_HELP_NONE
+                    : fault->help                          ? fault->help
+                                                           : RLX_HELP_REOPEN;
+    rlx_fault said = *fault;
+    if (!said.message[0] && rlx_last_error()[0]) keep(said.message, sizeof said.message, rlx_last_error());
+    describe(&failure, &said, first, last, help);
+    return rlx_failure_record_create(&failure, help);
+}
+
+void rlx_device_count_failure(rlx_device *device, const rlx_failure_record *record) {
+    rlx_lock(&device->lock);
+    if (!device->health.failures++) device->health.first = record->failure;
+    if (record->failure.status == RLX_ERROR_DEVICE_LOST && !device->health.status) {
+        device->health.status = RLX_ERROR_DEVICE_LOST;
+        device->health.help = record->help;
+    }
+    rlx_unlock(&device->lock);
+}
+
+/* The first point of the stream that has not completed fails, and all after it. A device that is asked for what has
+ * ended may never answer again: there all counts as ended. */
+static void lose_stream(rlx_stream *stream, rlx_failure_record *record) {
+    rlx_lock(&stream->timeline->lock);
+    rlx_timeline_fail(stream->timeline, atomic_load(&stream->timeline->completed) + 1, record);
+    uint64_t signal = stream->signal;
+    rlx_unlock(&stream->timeline->lock);
+    if (stream->device->polled) rlx_stream_complete(stream, signal, NULL);
+    else rlx_stream_kick(stream);
+}
+
+void rlx_device_lose(rlx_device *device, rlx_failure_record *record) {
+    uint32_t none = 0;
+    if (!atomic_compare_exchange_strong(&device->lost, &none, (uint32_t)record->help + 1)) return;
+    /* The list can change while a stream is dealt with, so each round takes the first one that was not yet: streams made
+     * from now on find the device lost. */
+    for (;;) {
+        rlx_lock(&device->lock);
+        rlx_stream *stream = device->streams;
+        while (stream && (stream->lost || !rlx_object_try_retain(&stream->object))) stream = stream->device_next;
+        if (stream) stream->lost = true;
+        rlx_unlock(&device->lock);
+        if (!stream) return;
+        lose_stream(stream, record);
+        rlx_object_release(&stream->object);
+    }
+}

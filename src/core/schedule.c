@@ -1,0 +1,374 @@
+/* The way of a batch: submit puts it on its stream's timeline and attaches its dependencies; pump hands over, in order,
+ * what is ready; complete learns from the backend what has ended. (How a batch ends: retire.c. How it fails: fault.c.)
+ *
+ * PUMPING. One thread at a time pumps a stream; another one that wants to, leaves a mark (RLX_PUMP_AGAIN) and goes.
+ * Handing over can end batches, which makes other streams ready: those go onto the thread's work list instead of onto its stack, so that
+ * a chain of ten thousand held batches needs no depth.
+ *
+ * CALLER-DRIVEN DEVICES are pumped only by a caller: in submit, and in wait (wait.c), which a kick wakes.
+ *
+ * SLICES. A batch goes over whole, unless its device has a queue_depth or its stream is opened with ISOLATE: then in
+ * slices, each with a signal of its own. Signals count what the backend was given, values what the user submitted. */
+#include "stream.h"
+
+#include <string.h>
+
+/* ---- Submit ---- */
+
+static void dependency_fire(rlx_watch *watch, rlx_failure_record *record);
+
+/* A dependency is met, or was at once. `record`: the batch fails with it. */
+static void dependency_met(rlx_batch_state *batch, rlx_failure_record *record) {
+    rlx_stream *stream = batch->stream;
+    if (record) {
+        rlx_lock(&stream->timeline->lock);
+        rlx_timeline_fail(stream->timeline, batch->value, record);
+        rlx_unlock(&stream->timeline->lock);
+    }
+    atomic_fetch_sub_explicit(&batch->unmet, 1, memory_order_acq_rel);
+}
+
+/* The stream outlives this: the batch holds it. */
+static void dependency_fire(rlx_watch *watch, rlx_failure_record *record) {
+    rlx_batch_state *batch = ((rlx_dependency *)watch)->batch;
+    rlx_stream *stream = batch->stream;
+    dependency_met(batch, record);
+    rlx_stream_kick(stream);
+    rlx_batch_unref(batch);
+}
+
+/* A program's earlier run only has to be over: how it ended is not this batch's business. */
+static void order_fire(rlx_watch *watch, rlx_failure_record *record) {
+    (void)record;
+    dependency_fire(watch, NULL);
+}
+
+/* Links a dependency of a batch that has its value. */
+static void attach(rlx_batch_state *batch, rlx_dependency *dependency, bool order_only) {
+    rlx_failure_record *record = NULL;
+    dependency->batch = batch;
+    dependency->watch.fire = order_only ? order_fire : dependency_fire;
+    atomic_fetch_add_explicit(&batch->unmet, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&batch->refs, 1, memory_order_relaxed);
+    rlx_status status = rlx_watch_add(&dependency->watch, dependency->point, &record);
+    if (status == RLX_NOT_READY) return;
+    if (status && !record) /* EXPIRED: whether it failed is no longer known, so it may have */
+        record = rlx_failure_record_create(
+            &(rlx_failure){ .status = status, .message = "a point that was depended on is too old" }, RLX_HELP_NONE);
+    dependency_met(batch, order_only ? NULL : record);
+    rlx_failure_record_release(record);
+    atomic_fetch_sub_explicit(&batch->refs, 1, memory_order_relaxed); /* the stream's is still there */
+}
+
+/* Under timeline->lock: the batch gets its value and its place. On a stream that has failed its point fails too: then
+ * what failed is in *failing, retained. */
+static void enqueue(rlx_stream *stream, rlx_batch_state *batch, rlx_failure_record **failing) {
+    uint64_t value = atomic_load_explicit(&stream->timeline->submitted, memory_order_relaxed) + 1;
+    batch->value = value;
+    batch->rest = batch->first;
+    batch->rest_count = batch->count;
+    atomic_init(&batch->unmet, 1);
+    rlx_object_retain(&stream->object);
+    if (stream->tail) stream->tail->next = batch;
+    else stream->head = batch;
+    stream->tail = batch;
+    if (!stream->waiting) stream->waiting = batch;
+    batch->attached = !batch->dependencies && !batch->runs;
+    atomic_store_explicit(&stream->timeline->submitted, value, memory_order_release);
+    *failing = rlx_timeline_failing(stream->timeline);
+    if (*failing) rlx_failure_record_retain(*failing);
+}
+
+/* Rule 16: each run starts after the last one of its program. All programs of a batch get their order at one moment, so
+ * that two batches can never wait for each other. */
+static void enqueue_runs(rlx_stream *stream, rlx_batch_state *batch, rlx_point *point, rlx_failure_record **failing) {
+    rlx_device *device = stream->device;
+    rlx_lock(&device->run_lock);
+    rlx_lock(&stream->timeline->lock);
+    enqueue(stream, batch, failing);
+    rlx_unlock(&stream->timeline->lock);
+    *point = (rlx_point){ rlx_timeline_id(stream->timeline), batch->value };
+    for (rlx_batch_run *run = batch->runs; run; run = run->next) {
+        run->after.batch = NULL;
+        run->after.point = rlx_program_last_run(run->program);
+        rlx_program_set_last_run(run->program, *point);
+    }
+    rlx_unlock(&device->run_lock);
+}
+
+/* The first packets of the slices, for messages: slices are cut off the chain as they are handed over. Without memory
+ * for it, a failure that names no packet has no label either. */
+static void note_slices(rlx_stream *stream, rlx_batch_state *batch) {
+    uint32_t depth = stream->device->backend.queue_depth;
+    batch->slice = stream->flags & RLX_STREAM_ISOLATE ? 1 : depth > 1 ? depth / 2 : depth ? 1 : UINT64_MAX;
+    if (batch->count <= batch->slice) return;
+    uint64_t slices = (batch->count - 1) / batch->slice + 1;
+    batch->slice_first =
+        rlx_chunk_take(&stream->pool, &batch->chunks, slices * sizeof *batch->slice_first, _Alignof(rlx_packet *));
+    if (batch->slice_first) memset(batch->slice_first, 0, slices * sizeof *batch->slice_first);
+}
+
+rlx_point rlx_batch_submit(rlx_batch_state *batch, rlx_failure_record **failing) {
+    rlx_stream *stream = batch->stream;
+    rlx_point point;
+    note_slices(stream, batch);
+    if (batch->runs) {
+        enqueue_runs(stream, batch, &point, failing);
+        for (rlx_batch_run *run = batch->runs; run; run = run->next)
+            if (run->after.point.timeline != point.timeline) attach(batch, &run->after, true);
+    } else {
+        rlx_lock(&stream->timeline->lock);
+        enqueue(stream, batch, failing);
+        rlx_unlock(&stream->timeline->lock);
+        point = (rlx_point){ rlx_timeline_id(stream->timeline), batch->value };
+    }
+    for (rlx_dependency *dependency = batch->dependencies; dependency; dependency = dependency->next)
+        attach(batch, dependency, false);
+    if (batch->dependencies || batch->runs) {
+        rlx_lock(&stream->timeline->lock);
+        batch->attached = true;
+        rlx_unlock(&stream->timeline->lock);
+    }
+    atomic_fetch_sub_explicit(&batch->unmet, 1, memory_order_acq_rel);
+    rlx_stream_pump(stream); /* from here on the batch may be gone */
+    return point;
+}
+
+/* ---- Pump ---- */
+
+/* What to do with the first batch that is not whole. */
+typedef enum step { STEP_NONE, STEP_RETIRE, STEP_HAND_OVER } step;
+
+/* Under timeline->lock. Fills in `slice` for STEP_HAND_OVER. */
+static step next_step(rlx_stream *stream, rlx_batch *slice) {
+    rlx_batch_state *batch = stream->waiting;
+    if (!batch) return STEP_NONE;
+    if (!batch->attached) return STEP_NONE; /* submit is still at it, and pumps when it is through */
+    bool failed = rlx_timeline_failed(stream->timeline, batch->value) != NULL;
+    if (!failed && atomic_load_explicit(&batch->unmet, memory_order_acquire)) return STEP_NONE;
+    if (failed || !batch->rest_count) { /* dropped, or empty: it ends when all before it have */
+        batch->whole = true;
+        stream->waiting = batch->next;
+        return STEP_RETIRE;
+    }
+    uint64_t count = batch->rest_count < batch->slice ? batch->rest_count : batch->slice;
+    uint32_t depth = stream->device->backend.queue_depth;
+    if (depth && stream->flying && stream->flying + count > depth) return STEP_NONE;
+    rlx_packet *first = batch->rest, *last = first;
+    *slice = (rlx_batch){ ++stream->signal, first, count };
+    if (count == batch->rest_count) last = batch->last;
+    else
+        for (uint64_t i = 1; i < count; i++) last = last->next;
+    batch->rest = last->next;
+    batch->rest_count -= count;
+    last->next = NULL;
+    if (!batch->first_signal) batch->first_signal = slice->signal;
+    if (batch->slice_first) batch->slice_first[slice->signal - batch->first_signal] = first;
+    batch->last_signal = slice->signal;
+    if (!stream->ending) stream->ending = batch;
+    stream->flying += count;
+    if (!(stream->device->properties.can & RLX_CAN_CANCEL)) stream->begun = slice->signal;
+    if (!batch->rest_count) {
+        batch->whole = true;
+        stream->waiting = batch->next;
+    }
+    return STEP_HAND_OVER;
+}
+
+static void end(rlx_stream *stream, uint64_t signal, const rlx_fault *fault);
+
+/* A batch that ended in here needs no kick: the pump goes on. */
+static void hand_over(rlx_stream *stream, const rlx_batch *slice) {
+    rlx_device *device = stream->device;
+    rlx_fault fault = { 0 };
+    rlx_error_clear();
+    rlx_status status = device->backend.submit(stream->handle, slice, &fault);
+    if (status) {
+        if (!fault.status) fault.status = status;
+        end(stream, slice->signal, &fault);
+    } else if (device->backend.flags & RLX_BACKEND_SYNCHRONOUS) {
+        end(stream, slice->signal, fault.status ? &fault : NULL);
+    } else if (device->poller) {
+        rlx_poller_kick(device);
+    }
+}
+
+static void pump(rlx_stream *stream) {
+    for (;;) {
+        rlx_batch slice;
+        rlx_lock(&stream->timeline->lock);
+        step next = next_step(stream, &slice);
+        if (next == STEP_NONE) {
+            bool again = stream->pump == RLX_PUMP_AGAIN;
+            stream->pump = again ? RLX_PUMP_LISTED : RLX_PUMP_IDLE;
+            rlx_unlock(&stream->timeline->lock);
+            if (again) continue;
+            return;
+        }
+        rlx_unlock(&stream->timeline->lock);
+        if (next == STEP_HAND_OVER) hand_over(stream, &slice);
+        else rlx_stream_retire(stream);
+    }
+}
+
+/* This thread's streams to pump. */
+static _Thread_local struct {
+    rlx_stream *first, **end;
+    bool draining;
+} work;
+
+bool rlx_stream_pump(rlx_stream *stream) {
+    rlx_lock(&stream->timeline->lock);
+    bool mine = stream->pump == RLX_PUMP_IDLE;
+    stream->pump = mine ? RLX_PUMP_LISTED : RLX_PUMP_AGAIN;
+    rlx_unlock(&stream->timeline->lock);
+    if (!mine) return false;
+    rlx_object_retain(&stream->object);
+    stream->next_pump = NULL;
+    *(work.first ? work.end : &work.first) = stream;
+    work.end = &stream->next_pump;
+    if (work.draining) return false;
+    work.draining = true;
+    while (work.first) {
+        rlx_stream *next = work.first;
+        work.first = next->next_pump;
+        pump(next);
+        rlx_object_release(&next->object);
+    }
+    work.draining = false;
+    return true;
+}
+
+void rlx_stream_kick(rlx_stream *stream) {
+    if (!stream->device->caller_driven) {
+        rlx_stream_pump(stream);
+        return;
+    }
+    rlx_lock(&stream->timeline->lock);
+    /* No caller will come: whoever is here does it, unless the device allows one thread only. */
+    bool abandoned = stream->released && (!stream->device->owner || stream->device->owner == rlx_thread_id());
+    rlx_unlock(&stream->timeline->lock);
+    if (abandoned) rlx_stream_pump(stream);
+    else rlx_drivers_wake();
+}
+
+/* ---- Complete ---- */
+
+/* Under timeline->lock: the batch that a signal belongs to. */
+static rlx_batch_state *batch_of(const rlx_stream *stream, uint64_t signal) {
+    rlx_batch_state *batch = stream->ending;
+    while (batch && (!batch->last_signal || batch->last_signal < signal)) batch = batch->next;
+    return batch && batch->first_signal <= signal ? batch : NULL;
+}
+
+/* Under timeline->lock: the commands of a slice. All slices of a batch have the same number, but for the last one. */
+static uint64_t slice_count(const rlx_batch_state *batch, uint64_t signal) {
+    uint64_t before = (signal - batch->first_signal) * batch->slice; /* slice is large only if there is just one */
+    if (signal == batch->first_signal) before = 0;
+    uint64_t rest = batch->count - before;
+    return rest < batch->slice ? rest : batch->slice;
+}
+
+/* Under timeline->lock. */
+static void end_signals(rlx_stream *stream, uint64_t signal) {
+    while (stream->ended < signal) {
+        rlx_batch_state *batch = batch_of(stream, stream->ended + 1);
+        if (!batch) break; /* a backend that counts further than it was given */
+        stream->ended++;
+        stream->flying -= slice_count(batch, stream->ended);
+        if (stream->begun < stream->ended) stream->begun = stream->ended;
+        stream->ending = batch->whole && batch->last_signal == stream->ended ? batch->next : batch;
+    }
+}
+
+/* Under timeline->lock. */
+static rlx_packet *slice_first(const rlx_batch_state *batch, uint64_t signal) {
+    if (batch->slice_first) return batch->slice_first[signal - batch->first_signal];
+    return signal == batch->first_signal && batch->first_signal == batch->last_signal ? batch->first : NULL;
+}
+
+/* The batch fails, and with it the stream, unless it has failed already (then the first failure stays). */
+static void fail_signal(rlx_stream *stream, uint64_t signal, const rlx_fault *fault) {
+    rlx_fault_place place = { 0 };
+    rlx_lock(&stream->timeline->lock);
+    rlx_batch_state *batch = batch_of(stream, signal);
+    bool first = batch && !rlx_timeline_failed(stream->timeline, batch->value);
+    if (batch) {
+        uint64_t index = signal == batch->first_signal ? 0 : (signal - batch->first_signal) * batch->slice;
+        place = (rlx_fault_place){ batch->value, index, slice_count(batch, signal), slice_first(batch, signal) };
+        atomic_fetch_add_explicit(&batch->refs, 1, memory_order_relaxed); /* its packets are read below */
+    }
+    rlx_unlock(&stream->timeline->lock);
+    bool lost = fault->status == RLX_ERROR_DEVICE_LOST;
+    if (first || lost) {
+        rlx_failure_record *record = rlx_fault_record(stream, fault, &place);
+        rlx_device_count_failure(stream->device, record);
+        if (first) {
+            rlx_lock(&stream->timeline->lock);
+            rlx_timeline_fail(stream->timeline, place.value, record);
+            rlx_unlock(&stream->timeline->lock);
+        }
+        if (lost) rlx_device_lose(stream->device, record);
+        rlx_failure_record_release(record);
+    }
+    if (batch) rlx_batch_unref(batch);
+}
+
+/* Everything about the end of signals but what may follow it. */
+static void end(rlx_stream *stream, uint64_t signal, const rlx_fault *fault) {
+    if (fault && fault->status) fail_signal(stream, signal, fault);
+    rlx_lock(&stream->timeline->lock);
+    end_signals(stream, signal);
+    rlx_unlock(&stream->timeline->lock);
+    rlx_stream_retire(stream);
+}
+
+void rlx_stream_complete(rlx_stream *stream, uint64_t signal, const rlx_fault *fault) {
+    rlx_object_retain(&stream->object); /* retiring can drop the last reference */
+    end(stream, signal, fault);
+    rlx_stream_kick(stream);
+    rlx_object_release(&stream->object);
+}
+
+bool rlx_stream_poll(rlx_stream *stream) {
+    uint64_t completed = 0;
+    rlx_fault fault = { 0 };
+    rlx_error_clear();
+    rlx_status status = stream->device->backend.query(stream->handle, &completed, &fault);
+    if (status) fault = (rlx_fault){ .status = RLX_ERROR_DEVICE_LOST, .help = RLX_HELP_REOPEN };
+    rlx_lock(&stream->timeline->lock);
+    bool news = completed > stream->ended || status;
+    uint64_t next = stream->ended + 1;
+    rlx_unlock(&stream->timeline->lock);
+    if (!news && !fault.status) return false;
+    if (fault.status) {
+        /* What ended before the failed batch ended well. */
+        uint64_t failed = fault.signal ? fault.signal : next;
+        if (failed > next) rlx_stream_complete(stream, failed - 1, NULL);
+        rlx_stream_complete(stream, failed, &fault);
+    }
+    if (completed) rlx_stream_complete(stream, completed, NULL);
+    return true;
+}
+
+/* ---- The backend's side ---- */
+
+static rlx_stream *stream_of(const rlx_stream_sink *sink) {
+    return (rlx_stream *)(void *)((unsigned char *)(uintptr_t)sink - offsetof(rlx_stream, sink));
+}
+
+static bool sink_begin(const rlx_stream_sink *sink, uint64_t signal) {
+    rlx_stream *stream = stream_of(sink);
+    rlx_lock(&stream->timeline->lock);
+    rlx_batch_state *batch = batch_of(stream, signal);
+    bool run = batch && !rlx_timeline_failed(stream->timeline, batch->value);
+    if (run && stream->begun < signal) stream->begun = signal;
+    rlx_unlock(&stream->timeline->lock);
+    return run;
+}
+
+static void sink_complete(const rlx_stream_sink *sink, uint64_t signal, const rlx_fault *fault) {
+    rlx_stream_complete(stream_of(sink), signal, fault);
+}
+
+const rlx_stream_sink rlx_stream_sink_functions = { sizeof(rlx_stream_sink), sink_begin, sink_complete };

@@ -1,0 +1,302 @@
+/* Timelines: the table of slots, looking points up, watches, failed intervals. See timeline.h. */
+#include "timeline.h"
+
+#include <string.h>
+
+#define BLOCK 64         /* timelines allocated at once */
+#define BLOCKS (1 << 14) /* so that at most BLOCK * BLOCKS streams are open at a time: a million */
+
+static struct {
+    rlx_mutex lock; /* guards all but the blocks' pointers, which are set once */
+    _Atomic(rlx_timeline *) blocks[BLOCKS];
+    uint32_t count;                       /* timelines that exist */
+    rlx_timeline *free;                   /* nothing of them is remembered, or needs to be */
+    rlx_timeline *kept_first, *kept_last; /* failed, without a stream: oldest first */
+    uint32_t kept;
+} table = { .lock = RLX_MUTEX_INIT };
+
+/* ---- Failure records ---- */
+
+static rlx_failure_record fallbacks[] = {
+#define FALLBACK(name, number, text) [number] = { 1u << 30, { .status = name, .message = text }, RLX_HELP_NONE },
+    RLX_STATUS_TABLE(FALLBACK)
+#undef FALLBACK
+};
+
+rlx_failure_record *rlx_failure_record_create(const rlx_failure *failure, rlx_help help) {
+    rlx_failure_record *record = rlx_allocate(sizeof *record);
+    if (!record) {
+        rlx_failure_record_retain(&fallbacks[failure->status]);
+        return &fallbacks[failure->status];
+    }
+    atomic_init(&record->refs, 1);
+    record->failure = *failure;
+    record->help = help;
+    return record;
+}
+
+void rlx_failure_record_retain(rlx_failure_record *record) {
+    atomic_fetch_add_explicit(&record->refs, 1, memory_order_relaxed);
+}
+
+void rlx_failure_record_release(rlx_failure_record *record) {
+    if (record && atomic_fetch_sub_explicit(&record->refs, 1, memory_order_acq_rel) == 1) rlx_free(record);
+}
+
+/* ---- The table ---- */
+
+static rlx_timeline *slot_at(uint32_t slot) { /* from 1 */
+    if (!slot || slot > (uint32_t)BLOCK * BLOCKS) return NULL;
+    rlx_timeline *block = atomic_load_explicit(&table.blocks[(slot - 1) / BLOCK], memory_order_acquire);
+    return block ? &block[(slot - 1) % BLOCK] : NULL;
+}
+
+/* Under table.lock. */
+static rlx_timeline *slot_new(void) {
+    if (table.count == (uint32_t)BLOCK * BLOCKS) return NULL;
+    uint32_t index = table.count / BLOCK;
+    rlx_timeline *block = atomic_load_explicit(&table.blocks[index], memory_order_relaxed);
+    if (!block) {
+        block = rlx_allocate(BLOCK * sizeof *block);
+        if (!block) return NULL;
+        for (uint32_t i = 0; i < BLOCK; i++) {
+            block[i].slot = index * BLOCK + i + 1;
+            if (rlx_mutex_init(&block[i].lock)) continue;
+            while (i--) rlx_mutex_destroy(&block[i].lock);
+            rlx_free(block);
+            return NULL;
+        }
+        atomic_store_explicit(&table.blocks[index], block, memory_order_release);
+    }
+    return &block[table.count++ % BLOCK];
+}
+
+/* Under timeline->lock: forgets what was. */
+static void slot_reset(rlx_timeline *timeline, rlx_stream *stream) {
+    uint32_t failures = atomic_load(&timeline->failures), generation = atomic_load(&timeline->generation);
+    for (uint32_t i = 0; i < failures; i++) rlx_failure_record_release(timeline->intervals[i].record);
+    if (failures || timeline->expired) timeline->lost_generation = generation;
+    timeline->expired = 0;
+    timeline->stream = stream;
+    atomic_store(&timeline->failures, 0);
+    /* The generation goes first: whoever looked the old one up finds it changed before anything else is. */
+    atomic_store(&timeline->generation, generation + 1);
+    atomic_store(&timeline->submitted, 0);
+    atomic_store(&timeline->completed, 0);
+}
+
+rlx_status rlx_timeline_open(rlx_stream *stream, bool timestamps, rlx_timeline **result) {
+    uint64_t *ring = NULL;
+    if (timestamps) {
+        ring = rlx_allocate(RLX_TIMESTAMP_RING * sizeof *ring);
+        if (!ring) return rlx_fail_memory("a stream's timestamps");
+    }
+    rlx_lock(&table.lock);
+    rlx_timeline *timeline = table.free;
+    if (timeline) table.free = timeline->next_free;
+    else timeline = slot_new();
+    rlx_unlock(&table.lock);
+    if (!timeline) {
+        rlx_free(ring);
+        return rlx_fail_memory("a stream's timeline");
+    }
+    rlx_lock(&timeline->lock);
+    slot_reset(timeline, stream);
+    timeline->timestamps = ring;
+    rlx_unlock(&timeline->lock);
+    *result = timeline;
+    return RLX_OK;
+}
+
+void rlx_timeline_close(rlx_timeline *timeline) {
+    rlx_lock(&timeline->lock);
+    timeline->stream = NULL;
+    rlx_free(timeline->timestamps);
+    timeline->timestamps = NULL;
+    bool remember = atomic_load(&timeline->failures) || timeline->expired;
+    rlx_unlock(&timeline->lock);
+
+    rlx_lock(&table.lock);
+    rlx_timeline *freed = timeline;
+    if (remember) {
+        timeline->next_free = NULL;
+        if (table.kept_last) table.kept_last->next_free = timeline;
+        else table.kept_first = timeline;
+        table.kept_last = timeline;
+        freed = NULL;
+        if (++table.kept > RLX_TIMELINE_KEPT) {
+            freed = table.kept_first;
+            table.kept_first = freed->next_free;
+            table.kept--;
+        }
+    }
+    if (freed) {
+        freed->next_free = table.free;
+        table.free = freed;
+    }
+    rlx_unlock(&table.lock);
+}
+
+uint64_t rlx_timeline_id(const rlx_timeline *timeline) {
+    return (uint64_t)atomic_load_explicit(&timeline->generation, memory_order_relaxed) << 32 | timeline->slot;
+}
+
+/* ---- Looking ---- */
+
+rlx_status rlx_timeline_look(rlx_timeline *timeline, uint64_t value, rlx_failure_record **result) {
+    if (value > atomic_load_explicit(&timeline->submitted, memory_order_relaxed)) return RLX_ERROR_ORDER;
+    if (value > atomic_load_explicit(&timeline->completed, memory_order_acquire)) return RLX_NOT_READY;
+    if (value && value <= timeline->expired) return RLX_ERROR_EXPIRED;
+    rlx_failure_record *record = rlx_timeline_failed(timeline, value);
+    if (!record) return RLX_OK;
+    rlx_status status = record->failure.status;
+    if (result) {
+        rlx_failure_record_retain(record);
+        *result = record;
+    }
+    return status;
+}
+
+/* Under timeline->lock: the point may be of an earlier user of the slot. */
+static rlx_status look_locked(rlx_timeline *timeline, rlx_point point, rlx_failure_record **record) {
+    uint32_t asked = (uint32_t)(point.timeline >> 32), now = atomic_load(&timeline->generation);
+    if (asked == now && asked) return rlx_timeline_look(timeline, point.value, record);
+    if (asked > now || !asked) return RLX_ERROR_INVALID;
+    return asked <= timeline->lost_generation ? RLX_ERROR_EXPIRED : RLX_OK;
+}
+
+rlx_timeline *rlx_point_timeline(rlx_point point) { return slot_at((uint32_t)point.timeline); }
+
+rlx_status rlx_point_look(rlx_point point, rlx_timeline **result, rlx_failure_record **record) {
+    if (!point.timeline) return point.value ? RLX_ERROR_INVALID : RLX_OK;
+    rlx_timeline *timeline = slot_at((uint32_t)point.timeline);
+    if (!timeline) return RLX_ERROR_INVALID;
+    if (result) *result = timeline;
+    /* Without the lock: nothing but "completed, and nothing here ever failed" is sure, if the slot is still the same. */
+    uint32_t generation = (uint32_t)(point.timeline >> 32);
+    if (atomic_load(&timeline->generation) == generation && atomic_load(&timeline->completed) >= point.value &&
+        !atomic_load(&timeline->failures) && generation && atomic_load(&timeline->generation) == generation)
+        return RLX_OK;
+    rlx_lock(&timeline->lock);
+    rlx_status status = look_locked(timeline, point, record);
+    rlx_unlock(&timeline->lock);
+    return status;
+}
+
+/* ---- Watches ---- */
+
+rlx_status rlx_watch_add(rlx_watch *watch, rlx_point point, rlx_failure_record **record) {
+    rlx_timeline *timeline = NULL;
+    rlx_status status = rlx_point_look(point, &timeline, record);
+    if (status != RLX_NOT_READY) return status;
+    rlx_lock(&timeline->lock);
+    status = look_locked(timeline, point, record);
+    if (status == RLX_NOT_READY) {
+        rlx_watch *before = timeline->last; /* most watches are for the newest point */
+        while (before && before->value > point.value) before = before->previous;
+        watch->value = point.value;
+        watch->timeline = timeline;
+        watch->record = NULL;
+        watch->previous = before;
+        watch->next = before ? before->next : timeline->first;
+        *(watch->next ? &watch->next->previous : &timeline->last) = watch;
+        *(before ? &before->next : &timeline->first) = watch;
+    }
+    rlx_unlock(&timeline->lock);
+    return status;
+}
+
+/* Under watch->timeline's lock. */
+static void unlink_watch(rlx_timeline *timeline, rlx_watch *watch) {
+    *(watch->previous ? &watch->previous->next : &timeline->first) = watch->next;
+    *(watch->next ? &watch->next->previous : &timeline->last) = watch->previous;
+    watch->timeline = NULL;
+}
+
+bool rlx_watch_remove(rlx_watch *watch, rlx_timeline *timeline) {
+    rlx_lock(&timeline->lock);
+    bool linked = watch->timeline == timeline;
+    if (linked) unlink_watch(timeline, watch);
+    rlx_unlock(&timeline->lock);
+    return linked;
+}
+
+rlx_watch *rlx_timeline_due(rlx_timeline *timeline) {
+    uint64_t completed = atomic_load_explicit(&timeline->completed, memory_order_relaxed);
+    rlx_watch *due = NULL, **end = &due;
+    while (timeline->first && timeline->first->value <= completed) {
+        rlx_watch *watch = timeline->first;
+        unlink_watch(timeline, watch);
+        watch->record = rlx_timeline_failed(timeline, watch->value);
+        if (watch->record) rlx_failure_record_retain(watch->record);
+        watch->next = NULL;
+        *end = watch;
+        end = &watch->next;
+    }
+    return due;
+}
+
+void rlx_watches_fire(rlx_watch *due) {
+    while (due) {
+        rlx_watch *watch = due;
+        rlx_failure_record *record = watch->record;
+        due = watch->next; /* the watch may be gone once it has fired */
+        watch->fire(watch, record);
+        rlx_failure_record_release(record);
+    }
+}
+
+/* ---- Failed intervals: sorted, the open one last ---- */
+
+rlx_failure_record *rlx_timeline_failing(const rlx_timeline *timeline) {
+    uint32_t count = atomic_load_explicit(&timeline->failures, memory_order_relaxed);
+    const rlx_failed_interval *last = count ? &timeline->intervals[count - 1] : NULL;
+    return last && last->last == UINT64_MAX ? last->record : NULL;
+}
+
+rlx_failure_record *rlx_timeline_failed(const rlx_timeline *timeline, uint64_t value) {
+    uint32_t count = atomic_load_explicit(&timeline->failures, memory_order_relaxed);
+    for (uint32_t i = count; i-- > 0;)
+        if (timeline->intervals[i].first <= value && value <= timeline->intervals[i].last)
+            return timeline->intervals[i].record;
+    return NULL;
+}
+
+/* Makes room at the end; what it forgets is EXPIRED from then on. */
+static uint32_t interval_room(rlx_timeline *timeline) {
+    uint32_t count = atomic_load_explicit(&timeline->failures, memory_order_relaxed);
+    if (count < RLX_TIMELINE_INTERVALS) return count;
+    timeline->expired = timeline->intervals[0].last;
+    rlx_failure_record_release(timeline->intervals[0].record);
+    memmove(timeline->intervals, timeline->intervals + 1, (count - 1) * sizeof *timeline->intervals);
+    return count - 1;
+}
+
+void rlx_timeline_fail(rlx_timeline *timeline, uint64_t first, rlx_failure_record *record) {
+    uint32_t count = atomic_load_explicit(&timeline->failures, memory_order_relaxed);
+    rlx_failed_interval *open =
+        count && timeline->intervals[count - 1].last == UINT64_MAX ? &timeline->intervals[count - 1] : NULL;
+    if (open && open->first <= first) return;
+    /* A batch before the failed one can fail later than it: the points from it up to the failed one are its own. */
+    rlx_failed_interval added = { first, UINT64_MAX, record };
+    count = interval_room(timeline);
+    rlx_failure_record_retain(record);
+    if (open) {
+        rlx_failed_interval later = timeline->intervals[count - 1];
+        added.last = later.first - 1;
+        timeline->intervals[count - 1] = added;
+        added = later;
+    }
+    timeline->intervals[count] = added;
+    atomic_store(&timeline->failures, count + 1);
+}
+
+void rlx_timeline_recover(rlx_timeline *timeline) {
+    uint32_t count = atomic_load_explicit(&timeline->failures, memory_order_relaxed);
+    rlx_failed_interval *open = count ? &timeline->intervals[count - 1] : NULL;
+    if (!open || open->last != UINT64_MAX) return;
+    open->last = atomic_load_explicit(&timeline->submitted, memory_order_relaxed);
+    if (open->first <= open->last) return;
+    rlx_failure_record_release(open->record); /* no point has failed yet */
+    atomic_store(&timeline->failures, count - 1);
+}
