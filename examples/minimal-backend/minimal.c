@@ -97,7 +97,6 @@ typedef struct minimal_kernel {
 
 static rlx_status kernel_create(void *device, const rlx_kernel_desc *desc, const rlx_code *code, void **kernel) {
     (void)device;
-    if (!code->function) return host->fail(RLX_ERROR_INVALID, "kernel '%s': the function is NULL", desc->name);
     minimal_kernel *created = host->allocate(sizeof *created);
     if (!created) return host->fail(RLX_ERROR_OUT_OF_MEMORY, "no memory for kernel '%s'", desc->name);
     created->function = code->function;
