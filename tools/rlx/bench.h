@@ -1,0 +1,71 @@
+/* A row of `rlx bench`: the same work through the layer and by hand, and how far apart they may be. */
+#ifndef RLX_TOOL_BENCH_H
+#define RLX_TOOL_BENCH_H
+
+#include <rlx/driver.h>
+
+#include <stdbool.h>
+
+/* A measurement under way. */
+typedef struct bench {
+    rlx_device *device;
+    const rlx_device_properties *info;
+    uint32_t workers; /* that the row asked for */
+    void *state;      /* the row's own */
+    bool failed;      /* a call failed; `why` has its message */
+    bool skipped;     /* the row cannot be measured here; `why` says what is missing */
+    char why[512];
+} bench;
+
+typedef struct bench_row {
+    const char *name;
+    const char *device; /* the only device that it is about; NULL: any */
+    uint32_t workers;   /* for rlx_device_desc; 0: all */
+    const char *unit;   /* "ns", "ms": of one operation */
+    double unit_ns;
+    double operations;  /* that one iteration is counted as */
+    /* The goal is that ours costs at most factor * baseline + plus (in `unit`). Both 0: no goal. */
+    double goal_factor, goal_plus;
+    /* Prepares b->state; false after bench_skip or bench_failed. Close is called in any case, also with state NULL. */
+    bool (*open)(bench *b);
+    void (*close)(bench *b);
+    /* Does it `count` times and returns the nanoseconds that this took. */
+    uint64_t (*ours)(bench *b, uint64_t count);
+    uint64_t (*baseline)(bench *b, uint64_t count);
+} bench_row;
+
+/* Tables, each ended by a row without a name. */
+extern const bench_row bench_command_rows[], bench_program_rows[], bench_memory_rows[], bench_parallel_rows[];
+
+/* Both return false. */
+bool bench_skip(bench *b, const char *reason);
+bool bench_check(bench *b, rlx_status status); /* true if it is RLX_OK */
+
+/* A kernel of a host function. False, as above, where the device takes none. */
+bool bench_kernel(bench *b, const char *name, rlx_host_function function, const rlx_param *params, uint32_t count,
+                  rlx_kernel **kernel);
+
+/* What came of a row. */
+typedef struct bench_result {
+    char name[128], device[64];
+    const char *unit;
+    double ours, baseline, ratio, goal; /* goal as a ratio; 0: none */
+} bench_result;
+
+/* The median of some samples, which it sorts. */
+double bench_median(double *samples, int count);
+
+/* ---- The example (bench_example.c): a whole program through the layer, and the same program without it ---- */
+
+typedef struct bench_example {
+    const char *name, *device;
+    uint32_t workers;
+    double goal; /* a ratio */
+} bench_example;
+
+extern const bench_example bench_example_rows[]; /* ended by a row without a name */
+
+/* False after bench_skip or bench_failed. */
+bool bench_example_run(bench *b, const bench_example *row, bench_result *result);
+
+#endif
