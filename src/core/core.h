@@ -25,6 +25,9 @@ void rlx_error_clear(void); /* so that a backend's silence can be told from its 
 void *rlx_allocate(size_t size);
 void *rlx_reallocate(void *memory, size_t size);
 void rlx_free(void *memory);
+/* For tests: asked before each allocation (any thread); false makes it fail. */
+typedef bool (*rlx_allocation_hook)(size_t size);
+extern _Atomic(rlx_allocation_hook) rlx_allocation_check;
 char *rlx_copy_string(const char *text); /* NULL for NULL, and when out of memory */
 
 /* ---- Library (library.c) ---- */

@@ -155,7 +155,11 @@ void rlx_note_flush(void) {
 /* ---- Memory ---- */
 
 /* The one place where the library's heap memory comes from, and so the place where a test can refuse it. */
+_Atomic(rlx_allocation_hook) rlx_allocation_check;
+
 static void *take_memory(void *memory, size_t size) {
+    rlx_allocation_hook check = atomic_load_explicit(&rlx_allocation_check, memory_order_relaxed);
+    if (check && !check(size)) return NULL;
     if (size == 0) size = 1; /* NULL always means that there is none */
     return memory ? realloc(memory, size) : calloc(1, size);
 }
