@@ -36,22 +36,22 @@ static rlx_status fake_probe(uint32_t *count) {
 
 static const rlx_format_info fake_formats[] = { { RLX_CODE_HOST, "host" } };
 
-#define FAKE_PROPERTIES(device)                                                                                        \
-    {                                                                                                                  \
-        .struct_size = sizeof(rlx_device_properties), .name = device, .backend = device,                              \
-        .description = "played by a test", .driver = "none", .id = "", .architecture = "none", .units = 1,             \
-        .subgroup_min = 1, .subgroup_max = 1, .timer_ns = 1, .storage_types = 7, .compute_types = 7,                   \
-        .can = RLX_CAN_CANCEL | RLX_CAN_HOST_POINTER,                                                                  \
-        .limits = { .buffer_size = 1u << 30,                                                                           \
-                    .binding_size = 1u << 30,                                                                          \
-                    .binding_alignment = 4,                                                                            \
-                    .buffer_args = 8,                                                                                  \
-                    .value_bytes = 128,                                                                                \
-                    .groups = { 65535, 65535, 65535 },                                                                 \
-                    .group_size = { 256, 256, 64 },                                                                    \
-                    .group_threads = 256,                                                                              \
-                    .shared_bytes = 16384 },                                                                           \
-        .formats = fake_formats, .format_count = 1                                                                     \
+#define FAKE_PROPERTIES(device) \
+    { \
+        .struct_size = sizeof(rlx_device_properties), .name = device, .backend = device, \
+        .description = "played by a test", .driver = "none", .id = "", .architecture = "none", .units = 1, \
+        .subgroup_min = 1, .subgroup_max = 1, .timer_ns = 1, .storage_types = 7, .compute_types = 7, \
+        .can = RLX_CAN_CANCEL | RLX_CAN_HOST_POINTER, \
+        .limits = { .buffer_size = 1u << 30, \
+                    .binding_size = 1u << 30, \
+                    .binding_alignment = 4, \
+                    .buffer_args = 8, \
+                    .value_bytes = 128, \
+                    .groups = { 65535, 65535, 65535 }, \
+                    .group_size = { 256, 256, 64 }, \
+                    .group_threads = 256, \
+                    .shared_bytes = 16384 }, \
+        .formats = fake_formats, .format_count = 1 \
     }
 static const rlx_device_properties fake_properties = FAKE_PROPERTIES("fake");
 static const rlx_device_properties held_properties = FAKE_PROPERTIES("held");
@@ -148,14 +148,14 @@ static rlx_status fake_wait(void *stream, uint64_t signal, uint64_t timeout_ns) 
     return RLX_TIMEOUT;
 }
 
-#define FAKE_TABLE(backend, bits, depth, described)                                                                    \
-    {                                                                                                                  \
-        .struct_size = sizeof(rlx_backend), .major = RLX_BACKEND_MAJOR, .minor = RLX_BACKEND_MINOR, .name = backend,   \
-        .flags = (bits) | RLX_BACKEND_HOST_MEMORY, .queue_depth = depth, .probe = fake_probe, .describe = described,   \
-        .device_open = fake_open, .device_close = fake_close, .memory_allocate = fake_allocate,                        \
-        .memory_free = fake_free, .kernel_create = fake_kernel, .kernel_destroy = fake_kernel_destroy,                 \
-        .stream_open = fake_stream_open, .stream_close = fake_stream_close, .submit = fake_submit, .wait = fake_wait,  \
-        .query = fake_query                                                                                            \
+#define FAKE_TABLE(backend, bits, depth, described) \
+    { \
+        .struct_size = sizeof(rlx_backend), .major = RLX_BACKEND_MAJOR, .minor = RLX_BACKEND_MINOR, .name = backend, \
+        .flags = (bits) | RLX_BACKEND_HOST_MEMORY, .queue_depth = depth, .probe = fake_probe, .describe = described, \
+        .device_open = fake_open, .device_close = fake_close, .memory_allocate = fake_allocate, \
+        .memory_free = fake_free, .kernel_create = fake_kernel, .kernel_destroy = fake_kernel_destroy, \
+        .stream_open = fake_stream_open, .stream_close = fake_stream_close, .submit = fake_submit, .wait = fake_wait, \
+        .query = fake_query \
     }
 static const rlx_backend fake_table = FAKE_TABLE("fake", RLX_BACKEND_COMPLETES, 0, fake_describe);
 static const rlx_backend held_table = FAKE_TABLE("held", RLX_BACKEND_COMPLETES, 4, held_describe);
@@ -199,13 +199,13 @@ static rlx_stream *fake_stream_create(rlx_device *device, uint32_t flags) {
 }
 
 /* The oldest batch in flight begins; false if it was cancelled or has failed. */
-static bool fake_begin(uint32_t stream) {
+static inline bool fake_begin(uint32_t stream) {
     fake_stream *own = &fake.streams[stream];
     return own->sink->begin(own->sink, own->signals[own->ended % FAKE_BATCHES]);
 }
 
 /* ... and ends. */
-static void fake_end(uint32_t stream, const rlx_fault *fault) {
+static inline void fake_end(uint32_t stream, const rlx_fault *fault) {
     fake_stream *own = &fake.streams[stream];
     rlx_lock(&own->lock);
     uint64_t signal = own->signals[own->ended++ % FAKE_BATCHES];
@@ -213,7 +213,7 @@ static void fake_end(uint32_t stream, const rlx_fault *fault) {
     own->sink->complete(own->sink, signal, fault);
 }
 
-static uint64_t fake_flying(uint32_t stream) { return fake.streams[stream].handed - fake.streams[stream].ended; }
+static inline uint64_t fake_flying(uint32_t stream) { return fake.streams[stream].handed - fake.streams[stream].ended; }
 
 static rlx_status fake_call(void *user) {
     (void)user;
@@ -221,7 +221,7 @@ static rlx_status fake_call(void *user) {
 }
 
 /* `count` host calls as one batch. */
-static rlx_point fake_submit_calls(rlx_stream *stream, uint32_t count) {
+static inline rlx_point fake_submit_calls(rlx_stream *stream, uint32_t count) {
     rlx_point point = { 0 };
     for (uint32_t i = 0; i < count; i++) CHECK_INT(rlx_stream_host_call(stream, fake_call, NULL), RLX_OK);
     CHECK_INT(rlx_stream_submit(stream, &point), RLX_OK);
