@@ -1,0 +1,19 @@
+#include "conform.h"
+const conform_case conform_rule05[] = { { 0 } };
+const conform_case conform_rule05_travel[] = { { 0 } };
+const conform_case conform_rule06[] = { { 0 } };
+const conform_case conform_rule06_transfer[] = { { 0 } };
+const conform_case conform_rule07[] = { { 0 } };
+const conform_case conform_rule08[] = { { 0 } };
+const conform_case conform_rule09[] = { { 0 } };
+const conform_case conform_rule10[] = { { 0 } };
+const conform_case conform_rule11[] = { { 0 } };
+const conform_case conform_rule12[] = { { 0 } };
+const conform_case conform_rule13[] = { { 0 } };
+const conform_case conform_rule14[] = { { 0 } };
+const conform_case conform_rule14_rows[] = { { 0 } };
+const conform_case conform_rule15[] = { { 0 } };
+const conform_case conform_rule16[] = { { 0 } };
+const conform_case conform_rule16_slots[] = { { 0 } };
+const conform_case conform_floors[] = { { 0 } };
+const conform_case conform_capabilities[] = { { 0 } };
