@@ -53,13 +53,21 @@ static rlx_status failing_submit(void *stream, const rlx_batch *batch, rlx_fault
     return queue_submit(stream, batch, fault);
 }
 
+/* A device that cannot say what has ended is lost, so it must not touch a batch any more. */
+static rlx_status lose(queue_stream *stream, const char *function) {
+    pthread_mutex_lock(&stream->device->lock);
+    queue_lose(stream->device);
+    pthread_mutex_unlock(&stream->device->lock);
+    return failure(function);
+}
+
 static rlx_status failing_wait(void *stream, uint64_t signal, uint64_t timeout_ns) {
-    if (fails("wait")) return failure("wait");
+    if (fails("wait")) return lose(stream, "wait");
     return queue_wait(stream, signal, timeout_ns);
 }
 
 static rlx_status failing_query(void *stream, uint64_t *completed, rlx_fault *fault) {
-    if (fails("query")) return failure("query");
+    if (fails("query")) return lose(stream, "query");
     return queue_query(stream, completed, fault);
 }
 

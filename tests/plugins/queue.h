@@ -69,6 +69,14 @@ static void queue_device_close(void *handle) {
 
 /* ---- Running (with the lock, but for the commands themselves) ---- */
 
+/* Nothing more is run, and what runs is waited for. */
+static inline void queue_lose(queue_device *device) {
+    device->lost = true;
+    while (device->running > 0) pthread_cond_wait(&device->changed, &device->lock);
+    device->told = true;
+    pthread_cond_broadcast(&device->changed);
+}
+
 static void queue_run_commands(queue_stream *stream, const rlx_batch *batch, rlx_fault *fault) {
     if (!stream->sink->begin(stream->sink, batch->signal)) return; /* cancelled, or failed by an earlier one */
     (void)submit(stream->minimal, batch, fault);
@@ -84,11 +92,9 @@ static void queue_run_first(queue_stream *stream) {
     pthread_mutex_unlock(&device->lock);
     queue_run_commands(stream, &node->batch, &fault);
     pthread_mutex_lock(&device->lock);
-    if (fault.status == RLX_ERROR_DEVICE_LOST) device->lost = true;
     device->running--;
     pthread_cond_broadcast(&device->changed);
-    while (device->lost && device->running > 0) pthread_cond_wait(&device->changed, &device->lock);
-    if (device->lost) device->told = true;
+    if (device->lost || fault.status == RLX_ERROR_DEVICE_LOST) queue_lose(device);
     if (fault.status && !stream->fault.status) {
         stream->fault = fault;
         stream->fault.signal = node->batch.signal;
