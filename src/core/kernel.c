@@ -93,6 +93,8 @@ static rlx_status create_code(rlx_kernel *kernel, rlx_device *device, const rlx_
         rlx_error_clear();
         status = device->backend.kernel_create(device->handle, desc, &code, &kernel->handle);
         kernel->properties.format = code.format;
+        if (!status) return RLX_OK;
+        (void)rlx_fail_within(status, "%s", device->name);
         if (status != RLX_ERROR_UNSUPPORTED) return status;
         refused = true; /* and its message stays, unless a later code does better */
     }
