@@ -43,6 +43,8 @@ static void order_fire(rlx_watch *watch, rlx_failure_record *record) {
     dependency_fire(watch, NULL);
 }
 
+static void pump_at_once(rlx_stream *stream);
+
 /* Links a dependency of a batch that has its value. */
 static void attach(rlx_batch_state *batch, rlx_dependency *dependency, bool order_only) {
     rlx_failure_record *record = NULL;
@@ -130,7 +132,7 @@ rlx_point rlx_batch_submit(rlx_batch_state *batch, rlx_failure_record **failing)
         rlx_unlock(&stream->timeline->lock);
     }
     atomic_fetch_sub_explicit(&batch->unmet, 1, memory_order_acq_rel);
-    rlx_stream_pump(stream); /* from here on the batch may be gone */
+    pump_at_once(stream); /* from here on the batch may be gone */
     return point;
 }
 
@@ -237,6 +239,23 @@ bool rlx_stream_pump(rlx_stream *stream) {
     }
     work.draining = false;
     return true;
+}
+
+/* For submit, which a host call or callback may be in: what it submits to a device that works by itself is handed over
+ * now and not when the callback is through. (On a synchronous device later is better: a callback that submits the next
+ * batch, which ends at once and calls back, would need a stack without end.) */
+static void pump_at_once(rlx_stream *stream) {
+    if (stream->device->caller_driven || !work.draining) {
+        rlx_stream_pump(stream);
+        return;
+    }
+    rlx_stream *first = work.first, **end_of_list = work.end;
+    work.first = NULL;
+    work.draining = false;
+    rlx_stream_pump(stream);
+    work.first = first;
+    work.end = end_of_list;
+    work.draining = true;
 }
 
 void rlx_stream_kick(rlx_stream *stream) {
