@@ -1,0 +1,285 @@
+/* Programs, run: as a plain loop, or segment by segment on several workers.
+ *
+ * A chain is a plain loop over its packets, and so is a graph whose segments are too short for the gain to pay. Which of
+ * the two a graph is, timed runs tell: the first ones, and now and then one later, measure each segment; then the sum of
+ * all and the longest way through decide.
+ *
+ * Segment by segment: a worker that ends a segment counts down those that wait for it, and goes on with one that has become
+ * ready, without a lock; the others go into a heap, the one with the longest way to the end on top, from which members of
+ * the run take when they have nothing. A helper joins while the heap holds something, and leaves when it is empty:
+ * nobody waits. The run is over when no segment is left and the last member leaves, and that worker goes on with the stream.
+ *
+ * FAILURES are those of the order of recording. Nodes behind one that failed are not run; nodes before it still are, and
+ * if one of them fails too, that is the failure: the same one whatever the threads did. */
+#include "cpu.h"
+
+#include <string.h>
+
+#define TIMED_EVERY 64 /* runs; and the first two */
+#define SEGMENT_NS 100 /* what handing a segment over costs */
+#define GAIN_LEAST_NS 10000
+#define NO_SEGMENT UINT32_MAX
+
+/* ---- The plain loop ---- */
+
+rlx_cpu_step rlx_cpu_program_loop(rlx_cpu_worker *worker, rlx_cpu_stream *stream, rlx_fault *fault) {
+    const rlx_graph *graph = stream->program->graph;
+    const rlx_cpu_strand strand = { .stream = stream };
+    for (; stream->node < graph->count; stream->node++) {
+        rlx_cpu_step step = rlx_cpu_command(worker, graph->packets[stream->node], &strand, fault);
+        if (step == RLX_CPU_AWAY) return step; /* the stream is somebody else's now */
+        if (step == RLX_CPU_FAILED) {
+            rlx_cpu_fault_within(fault, stream->at);
+            return step;
+        }
+    }
+    stream->program = NULL;
+    return RLX_CPU_DONE;
+}
+
+void rlx_cpu_fault_within(rlx_fault *fault, const rlx_packet *run) {
+    fault->inner = fault->first;
+    fault->first = fault->last = run;
+}
+
+/* ---- What is known of a graph ---- */
+
+bool rlx_cpu_program_rank(rlx_cpu_program *program) {
+    uint64_t work = 0, longest = 0;
+    for (uint32_t s = program->count; s-- > 0;) {
+        uint64_t behind = 0;
+        for (uint32_t e = program->first[s]; e < program->first[s + 1]; e++) {
+            uint32_t rank = program->rank_ns[program->successors[e]];
+            behind = rank > behind ? rank : behind;
+        }
+        uint64_t rank = behind + program->cost_ns[s];
+        program->rank_ns[s] = rank < UINT32_MAX ? (uint32_t)rank : UINT32_MAX;
+        longest = rank > longest ? rank : longest;
+        work += program->cost_ns[s];
+    }
+    uint64_t shared = work / program->pool->workers, least = longest > shared ? longest : shared;
+    return work - least > GAIN_LEAST_NS + (uint64_t)program->count * SEGMENT_NS;
+}
+
+/* ---- The heap of ready segments: under pool->lock ---- */
+
+static void ready_push(rlx_cpu_program *program, uint32_t segment) {
+    uint32_t *heap = program->ready, at = program->ready_count++;
+    uint32_t rank = program->rank_ns[segment];
+    while (at > 0 && program->rank_ns[heap[(at - 1) / 2]] < rank) {
+        heap[at] = heap[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    heap[at] = segment;
+}
+
+static uint32_t ready_pop(rlx_cpu_program *program) {
+    uint32_t *heap = program->ready, top = heap[0], last = heap[--program->ready_count], at = 0;
+    for (;;) {
+        uint32_t child = 2 * at + 1;
+        if (child >= program->ready_count) break;
+        if (child + 1 < program->ready_count && program->rank_ns[heap[child + 1]] > program->rank_ns[heap[child]])
+            child++;
+        if (program->rank_ns[heap[child]] <= program->rank_ns[last]) break;
+        heap[at] = heap[child];
+        at = child;
+    }
+    heap[at] = last;
+    return top;
+}
+
+/* ---- Segment by segment ---- */
+
+/* A worker's part in a run. */
+typedef struct member {
+    rlx_cpu_worker *worker;
+    rlx_cpu_program *program;
+    uint32_t segment;            /* that it runs, or NO_SEGMENT */
+    uint32_t position;           /* of the node in it */
+    uint32_t ended;              /* segments that the run has not been told of yet */
+    uint64_t begun_ns, spent_ns; /* of the segment, in a timed run: see rlx_cpu_strand */
+} member;
+
+/* Under the lock, which is released: wakes workers for what is in the heap, if its longest way is worth it. */
+static void offer_and_unlock(rlx_cpu_program *program) {
+    uint32_t count = program->ready_count;
+    bool worth = count && program->rank_ns[program->ready[0]] >= RLX_CPU_WAKE_NS;
+    rlx_cpu_offer_want(program->pool, &program->offer, count);
+    rlx_cpu_pool_wake_and_unlock(program->pool, worth ? count : 0);
+}
+
+static void node_failed(rlx_cpu_program *program, uint32_t node, const rlx_fault *fault) {
+    rlx_lock(&program->pool->lock);
+    if (node < atomic_load_explicit(&program->failed_node, memory_order_relaxed)) {
+        program->fault = *fault;
+        atomic_store_explicit(&program->failed_node, node, memory_order_relaxed);
+    }
+    rlx_unlock(&program->pool->lock);
+}
+
+static void segment_begin(member *m, uint32_t segment) {
+    m->segment = segment;
+    m->position = 0;
+    m->spent_ns = 0;
+    m->worker->helped_ns = 0;
+    m->begun_ns = m->program->timed ? rlx_platform_clock_ns() : 0;
+}
+
+/* Runs the segment's nodes from m->position on. False: they are AWAY. */
+static bool segment_nodes(member *m) {
+    rlx_cpu_program *program = m->program;
+    const uint32_t *nodes = program->nodes + program->start[m->segment];
+    uint32_t count = program->start[m->segment + 1] - program->start[m->segment];
+    for (; m->position < count; m->position++) {
+        uint32_t node = nodes[m->position];
+        if (node >= atomic_load_explicit(&program->failed_node, memory_order_relaxed)) break;
+        const rlx_cpu_strand strand = { program->stream, program, m->segment, m->position, m->begun_ns, m->spent_ns };
+        rlx_fault fault;
+        rlx_cpu_step step = rlx_cpu_command(m->worker, program->graph->packets[node], &strand, &fault);
+        if (step == RLX_CPU_AWAY) return false;
+        if (step == RLX_CPU_FAILED) node_failed(program, node, &fault);
+    }
+    return true;
+}
+
+/* What the segment cost, as work of all who were in it. */
+static void segment_measure(const member *m) {
+    uint64_t cost = rlx_platform_clock_ns() - m->begun_ns + m->worker->helped_ns + m->spent_ns;
+    uint32_t *kept = &m->program->cost_ns[m->segment];
+    uint64_t mixed = m->program->runs > 1 ? (cost + *kept) / 2 : cost;
+    *kept = mixed < UINT32_MAX ? (uint32_t)mixed : UINT32_MAX;
+}
+
+/* Counts down the successors. One that is ready now is the next to run here; the others go into the heap. */
+static void segment_end(member *m) {
+    rlx_cpu_program *program = m->program;
+    uint32_t segment = m->segment, next = NO_SEGMENT;
+    bool locked = false;
+    if (m->begun_ns) segment_measure(m);
+    m->ended++;
+    for (uint32_t e = program->first[segment]; e < program->first[segment + 1]; e++) {
+        uint32_t s = program->successors[e];
+        if (atomic_fetch_sub_explicit(&program->unmet[s], 1, memory_order_acq_rel) != 1) continue;
+        if (next == NO_SEGMENT) {
+            next = s;
+            continue;
+        }
+        if (!locked) rlx_lock(&program->pool->lock);
+        locked = true;
+        bool further = program->rank_ns[s] > program->rank_ns[next];
+        ready_push(program, further ? next : s);
+        if (further) next = s;
+    }
+    if (locked) offer_and_unlock(program);
+    m->segment = NO_SEGMENT;
+    if (next != NO_SEGMENT) segment_begin(m, next);
+}
+
+/* Takes a ready segment, or leaves the run. True: it was the last member, and the run is over. */
+static bool member_next(member *m) {
+    rlx_cpu_program *program = m->program;
+    bool over = false;
+    rlx_lock(&program->pool->lock);
+    uint32_t segment = program->ready_count ? ready_pop(program) : NO_SEGMENT;
+    if (segment == NO_SEGMENT) {
+        program->remaining -= m->ended;
+        over = --program->offer.members == 0 && program->remaining == 0;
+    }
+    rlx_cpu_offer_want(program->pool, &program->offer,
+                       program->ready_count < program->offer.wanted ? program->ready_count : program->offer.wanted);
+    rlx_unlock(&program->pool->lock);
+    if (segment != NO_SEGMENT) segment_begin(m, segment);
+    return over;
+}
+
+/* Until there is nothing for this worker. True: the run is over. */
+static bool member_work(member *m) {
+    bool over = false;
+    do {
+        while (m->segment != NO_SEGMENT) {
+            if (segment_nodes(m)) segment_end(m);
+            else m->segment = NO_SEGMENT;
+        }
+        over = member_next(m);
+    } while (m->segment != NO_SEGMENT);
+    return over;
+}
+
+/* By the worker that ends a run. */
+static rlx_cpu_step graph_end(rlx_cpu_program *program, rlx_fault *fault) {
+    bool failed = atomic_load_explicit(&program->failed_node, memory_order_relaxed) != UINT32_MAX;
+    if (failed) {
+        *fault = program->fault;
+        rlx_cpu_fault_within(fault, program->run_packet);
+    } else if (program->timed) {
+        program->parallel = rlx_cpu_program_rank(program);
+    }
+    return failed ? RLX_CPU_FAILED : RLX_CPU_DONE;
+}
+
+/* Works as a member; where that ends the run, goes on with the stream. */
+static void member_work_and_go_on(member *m) {
+    rlx_cpu_program *program = m->program;
+    uint32_t entered = rlx_cpu_host->callback_enter();
+    bool over = member_work(m);
+    rlx_cpu_host->callback_leave(entered);
+    if (!over) return;
+    rlx_cpu_stream *stream = program->stream;
+    rlx_fault fault;
+    rlx_cpu_step step = graph_end(program, &fault);
+    rlx_cpu_stream_resume(m->worker, stream, step == RLX_CPU_FAILED ? &fault : NULL);
+}
+
+static void graph_help(rlx_cpu_worker *worker, rlx_cpu_offer *offer) {
+    member m = { .worker = worker, .program = (rlx_cpu_program *)offer, .segment = NO_SEGMENT };
+    member_work_and_go_on(&m);
+}
+
+void rlx_cpu_program_resume(rlx_cpu_worker *worker, const rlx_cpu_strand *strand, const rlx_fault *fault) {
+    rlx_cpu_program *program = strand->program;
+    member m = { .worker = worker, .program = program, .segment = strand->segment, .spent_ns = strand->spent_ns };
+    m.position = strand->position + 1;
+    m.begun_ns = program->timed ? rlx_platform_clock_ns() : 0;
+    worker->helped_ns = 0;
+    if (fault) node_failed(program, program->nodes[program->start[m.segment] + strand->position], fault);
+    rlx_lock(&program->pool->lock);
+    program->offer.members++; /* the segment has not ended, so the run has not either */
+    rlx_unlock(&program->pool->lock);
+    member_work_and_go_on(&m);
+}
+
+static rlx_cpu_step graph_run(rlx_cpu_worker *worker, rlx_cpu_program *program, rlx_fault *fault) {
+    program->offer.help = graph_help;
+    program->offer.members = 1;
+    program->remaining = program->count;
+    atomic_store_explicit(&program->failed_node, UINT32_MAX, memory_order_relaxed);
+    for (uint32_t s = 0; s < program->count; s++)
+        atomic_store_explicit(&program->unmet[s], program->predecessors[s], memory_order_relaxed);
+    rlx_lock(&program->pool->lock);
+    for (uint32_t s = 0; s < program->count; s++)
+        if (!program->predecessors[s]) ready_push(program, s);
+    uint32_t first = ready_pop(program);
+    offer_and_unlock(program);
+    member m = { .worker = worker, .program = program };
+    segment_begin(&m, first);
+    return member_work(&m) ? graph_end(program, fault) : RLX_CPU_AWAY;
+}
+
+rlx_cpu_step rlx_cpu_program_run(rlx_cpu_worker *worker, rlx_cpu_stream *stream, rlx_fault *fault) {
+    const rlx_packet_run *run = (const rlx_packet_run *)stream->at;
+    if (run->base.flags & RLX_PACKET_SKIP) return RLX_CPU_DONE;
+    rlx_cpu_program *program = run->program;
+    rlx_cpu_host->run_patch(run);
+    if (!program->chain) {
+        program->timed = program->runs < 2 || program->runs % TIMED_EVERY == 0;
+        program->runs++;
+        if (program->parallel || program->timed) {
+            program->run_packet = stream->at;
+            program->stream = stream;
+            return graph_run(worker, program, fault);
+        }
+    }
+    stream->program = program;
+    stream->node = 0;
+    return rlx_cpu_program_loop(worker, stream, fault);
+}
