@@ -25,8 +25,8 @@ void baseline_write_commands(baseline_command *ring, uint32_t room, void *const 
 /* Calls a function through a pointer. */
 void baseline_call(void (*function)(void *user), void *user, uint64_t count);
 
-/* x[i] += y[i] over `size` floats, `count` times, each through a pointer. */
-void baseline_small_adds(float *x, const float *y, uint64_t size, uint64_t count);
+/* x[i] += y[i] over LOOP_SMALL floats, `count` times, each through a pointer. */
+void baseline_small_adds(float *x, const float *y, uint64_t count);
 
 /* ---- Threads (threads.c) ---- */
 

@@ -27,7 +27,7 @@ void baseline_call(void (*function)(void *user), void *user, uint64_t count) {
     for (uint64_t i = 0; i < count; i++) pointer(user);
 }
 
-void baseline_small_adds(float *x, const float *y, uint64_t size, uint64_t count) {
-    void (*volatile pointer)(float *restrict, const float *restrict, uint64_t) = loop_add_to;
-    for (uint64_t i = 0; i < count; i++) pointer(x, y, size);
+void baseline_small_adds(float *x, const float *y, uint64_t count) {
+    void (*volatile pointer)(float *restrict, const float *restrict) = loop_small_add;
+    for (uint64_t i = 0; i < count; i++) pointer(x, y);
 }

@@ -18,9 +18,9 @@
 static const char help[] =
     "usage: rlx bench [--json] [--device NAME] [--filter TEXT] [--list]\n"
     "\n"
-    "Measures what the layer costs, each time beside a baseline without it that is run in turn with it. A ratio is "
-    "ours by\n"
-    "the baseline's: below 1 is better than without.\n"
+    "Measures what the layer costs, each time beside a baseline without it that is run in turn with it. A row is "
+    "called\n"
+    "OURS / BASELINE, and its ratio is that of the two costs: below 1 is better than without.\n"
     "\n"
     "    --json           an array of {name, device, ours, baseline, unit, ratio, goal}; goal is a ratio, or null\n"
     "    --device NAME    only this device; by default `sync` and `cpu`\n"
@@ -29,8 +29,8 @@ static const char help[] =
     "\n"
     "A row that cannot be measured here is left out, and standard error says why: a device with too few workers, say, "
     "or\n"
-    "the example programs bytelm and bytelm-plain not lying beside this one. A goal that is missed is no failure: it\n"
-    "depends on the machine, and on what else runs on it.\n";
+    "the example program bytelm not lying beside this one. A goal that is missed is no failure: it depends on the\n"
+    "machine, and on what else runs on it.\n";
 
 typedef struct bench_options {
     const char *device, *filter;
@@ -84,7 +84,7 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-double bench_median(double *values, int count) {
+static double median(double *values, int count) {
     qsort(values, (size_t)count, sizeof *values, by_value);
     return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
 }
@@ -104,8 +104,8 @@ static void measure(bench *b, const bench_row *row, bench_result *result) {
     }
     if (b->failed) return;
     double scale = row->unit_ns * row->operations;
-    result->ours = bench_median(ours, samples) / (double)ours_count / scale;
-    result->baseline = bench_median(baseline, samples) / (double)baseline_count / scale;
+    result->ours = median(ours, samples) / (double)ours_count / scale;
+    result->baseline = median(baseline, samples) / (double)baseline_count / scale;
     result->ratio = result->ours / result->baseline;
     if (row->goal_factor > 0 || row->goal_plus > 0) result->goal = row->goal_factor + row->goal_plus / result->baseline;
 }
@@ -134,7 +134,8 @@ static uint32_t workers_of(const char *device) {
 /* False if the row was left out or failed, and `b` says which and why. */
 static bool run_row(bench *b, const bench_row *row, const char *device, bench_result *result) {
     *b = (bench){ .workers = row->workers };
-    *result = (bench_result){ .unit = row->unit };
+    *result = (bench_result){ .goal = 0 };
+    snprintf(result->unit, sizeof result->unit, "%s", row->unit);
     snprintf(result->name, sizeof result->name, "%s", row->name);
     snprintf(result->device, sizeof result->device, "%s", device);
     if (row->workers > 1 && workers_of(device) < row->workers)
@@ -153,7 +154,7 @@ static void print_result(const bench_result *result) {
     if (result->goal > 0)
         snprintf(goal, sizeof goal, "%8.3f %s", result->goal, result->ratio <= result->goal ? "met" : "missed");
     snprintf(name, sizeof name, "%s, %s", result->device, result->name);
-    printf("%-62s %10.4g %10.4g %-3s %8.3f %s\n", name, result->ours, result->baseline, result->unit, result->ratio,
+    printf("%-64s %10.4g %10.4g %-3s %8.3f %s\n", name, result->ours, result->baseline, result->unit, result->ratio,
            goal);
     fflush(stdout);
 }
@@ -202,23 +203,28 @@ static bool run_table(const bench_options *options, const bench_row *row, const 
     return well;
 }
 
+typedef struct example_user {
+    const bench_options *options;
+    json *j;
+} example_user;
+
+static bool wants_example(void *user, const char *name, const char *device) {
+    const example_user *example = user;
+    return wanted(example->options, name, device, example->options->device);
+}
+
+static void give_example(void *user, const bench_result *result) {
+    const example_user *example = user;
+    if (example->options->list) printf("%s, %s\n", result->device, result->name);
+    else give(example->options, example->j, result);
+}
+
 static bool run_example(const bench_options *options, json *j) {
-    bool well = true;
-    for (const bench_example *row = bench_example_rows; row->name; row++) {
-        if (!wanted(options, row->name, row->device, options->device)) continue;
-        if (options->list) {
-            printf("%s, %s\n", row->device, row->name);
-            continue;
-        }
-        bench b = { .failed = false };
-        bench_result result;
-        if (bench_example_run(&b, row, &result)) give(options, j, &result);
-        else
-            fprintf(stderr, "rlx bench: %s, %s: %s: %s\n", row->device, row->name, b.failed ? "failed" : "left out",
-                    b.why);
-        well = well && !b.failed;
-    }
-    return well;
+    bench b = { .failed = false };
+    example_user user = { options, j };
+    if (!bench_example_run(&b, options->list, wants_example, give_example, &user))
+        fprintf(stderr, "rlx bench: bytelm: %s: %s\n", b.failed ? "failed" : "left out", b.why);
+    return !b.failed;
 }
 
 static int run_all(const bench_options *options) {
@@ -228,7 +234,7 @@ static int run_all(const bench_options *options) {
     json j = { .file = stdout };
     bool well = true, as_json = options->as_json && !options->list;
     if (as_json) json_open(&j, NULL, '[');
-    else if (!options->list) printf("%-62s %10s %10s %-3s %8s %8s\n", "", "ours", "baseline", "", "ratio", "goal");
+    else if (!options->list) printf("%-64s %10s %10s %-3s %8s %8s\n", "", "ours", "baseline", "", "ratio", "goal");
     for (size_t i = 0; i < count; i++)
         for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
             well = run_table(options, tables[t], devices[i], &j) && well;

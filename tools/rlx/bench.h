@@ -26,7 +26,7 @@ typedef struct bench_row {
     double operations;  /* that one iteration is counted as */
     /* The goal is that ours costs at most factor * baseline + plus (in `unit`). Both 0: no goal. */
     double goal_factor, goal_plus;
-    /* Prepares b->state; false after bench_skip or bench_failed. Close is called in any case, also with state NULL. */
+    /* Prepares b->state; false if the row is skipped or has failed. Close is called in any case, also with state NULL. */
     bool (*open)(bench *b);
     void (*close)(bench *b);
     /* Does it `count` times and returns the nanoseconds that this took. */
@@ -37,9 +37,8 @@ typedef struct bench_row {
 /* Tables, each ended by a row without a name. */
 extern const bench_row bench_command_rows[], bench_program_rows[], bench_memory_rows[], bench_parallel_rows[];
 
-/* Both return false. */
-bool bench_skip(bench *b, const char *reason);
-bool bench_check(bench *b, rlx_status status); /* true if it is RLX_OK */
+bool bench_skip(bench *b, const char *reason);   /* returns false */
+bool bench_check(bench *b, rlx_status status);   /* whether it is RLX_OK; otherwise the row has failed */
 
 /* A kernel of a host function. False, as above, where the device takes none. */
 bool bench_kernel(bench *b, const char *name, rlx_host_function function, const rlx_param *params, uint32_t count,
@@ -47,25 +46,14 @@ bool bench_kernel(bench *b, const char *name, rlx_host_function function, const 
 
 /* What came of a row. */
 typedef struct bench_result {
-    char name[128], device[64];
-    const char *unit;
+    char name[128], device[64], unit[8];
     double ours, baseline, ratio, goal; /* goal as a ratio; 0: none */
 } bench_result;
 
-/* The median of some samples, which it sorts. */
-double bench_median(double *samples, int count);
-
 /* ---- The example (bench_example.c): a whole program through the layer, and the same program without it ---- */
 
-typedef struct bench_example {
-    const char *name, *device;
-    uint32_t workers;
-    double goal; /* a ratio */
-} bench_example;
-
-extern const bench_example bench_example_rows[]; /* ended by a row without a name */
-
-/* False after bench_skip or bench_failed. */
-bool bench_example_run(bench *b, const bench_example *row, bench_result *result);
+/* Gives each of its rows that is wanted; with `list` none is measured. False if they are skipped or have failed. */
+bool bench_example_run(bench *b, bool list, bool (*wants)(void *user, const char *name, const char *device),
+                       void (*give)(void *user, const bench_result *result), void *user);
 
 #endif

@@ -8,7 +8,7 @@
 #include <time.h>
 
 #define ENCODED 1000 /* commands in a batch */
-#define FLOATS 64    /* of a small dispatch */
+#define FLOATS LOOP_SMALL
 
 typedef struct command_state {
     rlx_stream *stream;
@@ -26,7 +26,7 @@ static rlx_status run_nothing(const rlx_host_kernel *kernel, uint64_t first, uin
 
 static rlx_status run_small_add(const rlx_host_kernel *kernel, uint64_t first, uint64_t count) {
     (void)first, (void)count;
-    loop_add_to(kernel->args[0].data, kernel->args[1].data, FLOATS);
+    loop_small_add(kernel->args[0].data, kernel->args[1].data);
     return RLX_OK;
 }
 
@@ -205,12 +205,12 @@ static uint64_t batch_ours(bench *b, uint64_t count) {
 static uint64_t batch_baseline(bench *b, uint64_t count) {
     command_state *state = b->state;
     uint64_t start = rlx_clock_ns();
-    baseline_small_adds(state->x, state->y, FLOATS, count * ENCODED);
+    baseline_small_adds(state->x, state->y, count * ENCODED);
     return rlx_clock_ns() - start;
 }
 
 const bench_row bench_command_rows[] = {
-    { .name = "encode a dispatch of 3 buffers and 2 values, by a struct filled in",
+    { .name = "encode a dispatch of 3 buffers, 2 values / fill in a struct",
       .unit = "ns",
       .unit_ns = 1,
       .operations = 1,
@@ -219,7 +219,7 @@ const bench_row bench_command_rows[] = {
       .close = close_state,
       .ours = encode_ours,
       .baseline = encode_baseline },
-    { .name = "submit and wait of an empty batch, by a call",
+    { .name = "submit and wait, an empty batch / a call",
       .device = "sync",
       .unit = "ns",
       .unit_ns = 1,
@@ -229,7 +229,7 @@ const bench_row bench_command_rows[] = {
       .close = close_state,
       .ours = empty_ours,
       .baseline = call_baseline },
-    { .name = "submit and wait of an empty batch, by a thread's answer",
+    { .name = "submit and wait, an empty batch / a thread's answer",
       .device = "cpu",
       .unit = "ns",
       .unit_ns = 1,
@@ -239,7 +239,7 @@ const bench_row bench_command_rows[] = {
       .close = close_state,
       .ours = empty_ours,
       .baseline = pair_baseline },
-    { .name = "a small dispatch and back, by a thread's answer",
+    { .name = "a small dispatch and back / a thread's answer",
       .device = "cpu",
       .unit = "ns",
       .unit_ns = 1,
@@ -249,7 +249,7 @@ const bench_row bench_command_rows[] = {
       .close = close_state,
       .ours = small_ours,
       .baseline = pair_baseline },
-    { .name = "a small dispatch after a pause, by a thread's answer",
+    { .name = "a small dispatch after a pause / a thread's answer",
       .device = "cpu",
       .unit = "ns",
       .unit_ns = 1,
@@ -259,7 +259,7 @@ const bench_row bench_command_rows[] = {
       .close = close_state,
       .ours = parked_ours,
       .baseline = parked_baseline },
-    { .name = "1000 small dispatches in a batch, by calls",
+    { .name = "one of 1000 small dispatches in a batch / a call",
       .unit = "ns",
       .unit_ns = 1,
       .operations = ENCODED,

@@ -1,9 +1,7 @@
-/* Rows about a whole program: bytelm trains a model through the layer, bytelm-plain the same one in a plain C loop. Both
- * measure themselves, with --bench; here they are started in turn, and what they print is compared. They are found
- * beside this program, as the build leaves them. */
+/* Rows about a whole program: bytelm trains a model through the layer and, in the same process and in turn, in a plain C
+ * loop. It measures itself, and prints rows as this program does; here they are read. It is found beside this program,
+ * as the build leaves it. */
 #include "bench.h"
-
-#include <rlx/driver.h>
 
 #include <errno.h>
 #include <spawn.h>
@@ -13,18 +11,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define TURNS 5
-#define ROUNDS "3" /* that a program measures in each turn */
-#define FIGURE "\"step_ns\":"
+#define ROUNDS "--bench=100"
 
 extern char **environ;
 
-const bench_example bench_example_rows[] = {
-    { "a training step of bytelm, by the plain program", "sync", 0, 1.01 },
-    { "a training step of bytelm, 1 worker, by the plain program", "cpu", 1, 1.01 },
-    { "a training step of bytelm, 2 workers, by the plain program", "cpu", 2, 0.65 },
-    { NULL, NULL, 0, 0 },
-};
+/* What it would print, for --list and to know whether it is worth starting. */
+static const struct {
+    const char *name, *device;
+} rows[] = { { "bytelm step, 1 thread", "sync" }, { "bytelm step, 2 workers", "cpu" } };
 
 /* The path of a program in this one's folder. False if there is none that can be run. */
 static bool find_program(const char *name, char *path, size_t size) {
@@ -55,6 +49,7 @@ static int start_program(char *const arguments[], pid_t *process) {
     return -1;
 }
 
+/* All that there is to read; what does not fit is read and dropped. */
 static void read_all(int end, char *text, size_t size) {
     size_t used = 0;
     char rest[256];
@@ -69,51 +64,82 @@ static void read_all(int end, char *text, size_t size) {
     close(end);
 }
 
-/* Runs a program and finds its figure in what it prints. */
-static bool run_program(bench *b, char *const arguments[], double *figure) {
-    char text[16384];
-    pid_t process = 0;
-    int end = start_program(arguments, &process), status = 0;
-    if (end < 0) return bench_skip(b, "a program cannot be started");
-    read_all(end, text, sizeof text);
-    while (waitpid(process, &status, 0) < 0 && errno == EINTR) {}
-    const char *found = strstr(text, FIGURE);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && found) {
-        *figure = strtod(found + strlen(FIGURE), NULL);
-        return true;
-    }
-    snprintf(b->why, sizeof b->why, "%s did not end well, or printed no %s", arguments[0], FIGURE);
+/* ---- Reading rows: flat objects whose texts have no escapes ---- */
+
+/* The value of a key within [row, end), behind its colon; NULL if it has none. */
+static const char *find_value(const char *row, const char *end, const char *key) {
+    char quoted[32];
+    snprintf(quoted, sizeof quoted, "\"%s\":", key);
+    const char *found = strstr(row, quoted);
+    return found && found < end ? found + strlen(quoted) : NULL;
+}
+
+static bool read_text(const char *row, const char *end, const char *key, char *text, size_t size) {
+    const char *value = find_value(row, end, key);
+    if (!value) return false;
+    value += strspn(value, " ");
+    size_t length = *value == '"' ? strcspn(value + 1, "\"") : size;
+    if (length >= size || value + 1 + length >= end) return false;
+    memcpy(text, value + 1, length);
+    text[length] = '\0';
+    return true;
+}
+
+static bool read_number(const char *row, const char *end, const char *key, double *number) {
+    const char *value = find_value(row, end, key);
+    char *after = NULL;
+    if (value) *number = strtod(value, &after);
+    return value && after > value;
+}
+
+static bool read_row(const char *row, const char *end, bench_result *result) {
+    return read_text(row, end, "name", result->name, sizeof result->name) &&
+           read_text(row, end, "device", result->device, sizeof result->device) &&
+           read_text(row, end, "unit", result->unit, sizeof result->unit) &&
+           read_number(row, end, "ours", &result->ours) && read_number(row, end, "baseline", &result->baseline) &&
+           read_number(row, end, "ratio", &result->ratio) && read_number(row, end, "goal", &result->goal);
+}
+
+/* ---- Running it ---- */
+
+static bool fail(bench *b, const char *reason) {
     b->failed = true;
+    snprintf(b->why, sizeof b->why, "%s", reason);
     return false;
 }
 
-static bool run_ours(bench *b, char *path, const bench_example *row, double *figure) {
-    char device[64], workers[64], rounds[] = "--bench=" ROUNDS;
-    snprintf(device, sizeof device, "--device=%s", row->device);
-    snprintf(workers, sizeof workers, "--workers=%u", row->workers);
-    char *arguments[] = { path, rounds, device, row->workers ? workers : NULL, NULL };
-    return run_program(b, arguments, figure);
+static bool run_program(bench *b, char *text, size_t size) {
+    char path[4096], rounds[] = ROUNDS, *arguments[] = { path, rounds, NULL };
+    pid_t process = 0;
+    int status = 0;
+    if (!find_program("bytelm", path, sizeof path)) return bench_skip(b, "it does not lie beside this program");
+    int end = start_program(arguments, &process);
+    if (end < 0) return fail(b, "it cannot be started");
+    read_all(end, text, size);
+    while (waitpid(process, &status, 0) < 0)
+        if (errno != EINTR) return fail(b, "its end was missed");
+    return (WIFEXITED(status) && WEXITSTATUS(status) == 0) || fail(b, "it did not end well");
 }
 
-static bool run_plain(bench *b, char *path, double *figure) {
-    char rounds[] = "--bench=" ROUNDS, *arguments[] = { path, rounds, NULL };
-    return run_program(b, arguments, figure);
-}
-
-bool bench_example_run(bench *b, const bench_example *row, bench_result *result) {
-    char ours_path[4096], plain_path[4096];
-    double ours[TURNS], plain[TURNS];
-    if (!find_program("bytelm", ours_path, sizeof ours_path))
-        return bench_skip(b, "bytelm does not lie beside this program");
-    if (!find_program("bytelm-plain", plain_path, sizeof plain_path))
-        return bench_skip(b, "bytelm-plain does not lie beside this program");
-    for (int i = 0; i < TURNS; i++)
-        if (!run_ours(b, ours_path, row, &ours[i]) || !run_plain(b, plain_path, &plain[i])) return false;
-    *result = (bench_result){ .unit = "us", .goal = row->goal };
-    snprintf(result->name, sizeof result->name, "%s", row->name);
-    snprintf(result->device, sizeof result->device, "%s", row->device);
-    result->ours = bench_median(ours, TURNS) / 1e3;
-    result->baseline = bench_median(plain, TURNS) / 1e3;
-    result->ratio = result->ours / result->baseline;
+bool bench_example_run(bench *b, bool list, bool (*wants)(void *user, const char *name, const char *device),
+                       void (*give)(void *user, const bench_result *result), void *user) {
+    char text[8192];
+    bool any = false;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (!wants(user, rows[i].name, rows[i].device)) continue;
+        bench_result result = { .goal = 0 };
+        snprintf(result.name, sizeof result.name, "%s", rows[i].name);
+        snprintf(result.device, sizeof result.device, "%s", rows[i].device);
+        if (list) give(user, &result);
+        any = true;
+    }
+    if (list || !any) return true;
+    if (!run_program(b, text, sizeof text)) return false;
+    for (const char *row = strchr(text, '{'), *end; row; row = strchr(end, '{')) {
+        bench_result result = { .goal = 0 };
+        end = strchr(row, '}');
+        if (!end || !read_row(row, end, &result)) return fail(b, "it printed something else than rows");
+        if (wants(user, result.name, result.device)) give(user, &result);
+    }
     return true;
 }

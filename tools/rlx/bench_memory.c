@@ -128,7 +128,7 @@ static uint64_t add_baseline(bench *b, uint64_t count) {
 #define WITHIN (1 / 0.95) /* at least 0.95 of the plain loop's bandwidth */
 
 const bench_row bench_memory_rows[] = {
-    { .name = "copy of 256 MiB, by memcpy",
+    { .name = "copy of 256 MiB / memcpy",
       .unit = "ms",
       .unit_ns = 1e6,
       .operations = 1,
@@ -137,7 +137,7 @@ const bench_row bench_memory_rows[] = {
       .close = close_memory,
       .ours = copy_ours,
       .baseline = copy_baseline },
-    { .name = "fill of 256 MiB, by a plain loop",
+    { .name = "fill of 256 MiB / a loop",
       .unit = "ms",
       .unit_ns = 1e6,
       .operations = 1,
@@ -146,7 +146,7 @@ const bench_row bench_memory_rows[] = {
       .close = close_memory,
       .ours = fill_ours,
       .baseline = fill_baseline },
-    { .name = "c = a + b of 256 MiB each, by a plain loop",
+    { .name = "c = a + b of 256 MiB each / a loop",
       .unit = "ms",
       .unit_ns = 1e6,
       .operations = 1,

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #define NODES 1000
-#define FLOATS 64
+#define FLOATS LOOP_SMALL
 
 typedef struct program_state {
     rlx_stream *stream, *recording;
@@ -19,7 +19,7 @@ typedef struct program_state {
 
 static rlx_status run_add(const rlx_host_kernel *kernel, uint64_t first, uint64_t count) {
     (void)first, (void)count;
-    loop_add_to(kernel->args[0].data, kernel->args[1].data, FLOATS);
+    loop_small_add(kernel->args[0].data, kernel->args[1].data);
     return RLX_OK;
 }
 
@@ -72,12 +72,12 @@ static uint64_t chain_ours(bench *b, uint64_t count) {
 static uint64_t chain_baseline(bench *b, uint64_t count) {
     program_state *state = b->state;
     uint64_t start = rlx_clock_ns();
-    baseline_small_adds(state->plain_x, state->plain_y, FLOATS, count * NODES);
+    baseline_small_adds(state->plain_x, state->plain_y, count * NODES);
     return rlx_clock_ns() - start;
 }
 
 const bench_row bench_program_rows[] = {
-    { .name = "a node of a program of 1000 dependent adds, by calls",
+    { .name = "one of 1000 dependent adds in a program / a call",
       .device = "sync",
       .unit = "ns",
       .unit_ns = 1,
@@ -88,7 +88,7 @@ const bench_row bench_program_rows[] = {
       .close = close_chain,
       .ours = chain_ours,
       .baseline = chain_baseline },
-    { .name = "a node of a program of 1000 dependent adds, 1 worker, by calls",
+    { .name = "one of 1000 dependent adds in a program, 1 worker / a call",
       .device = "cpu",
       .workers = 1,
       .unit = "ns",
@@ -100,7 +100,7 @@ const bench_row bench_program_rows[] = {
       .close = close_chain,
       .ours = chain_ours,
       .baseline = chain_baseline },
-    { .name = "a node of a program of 1000 dependent adds, 2 workers, by calls",
+    { .name = "one of 1000 dependent adds in a program, 2 workers / a call",
       .device = "cpu",
       .workers = 2,
       .unit = "ns",
