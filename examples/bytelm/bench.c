@@ -38,13 +38,13 @@ static bool measure(learner *const *learners, size_t count, uint64_t rounds, dou
             *failed = learners[i];
             if (!make_steps(learners[i], &steps[i])) return false;
             /* Round 0 only warms up. */
-            if (round) times[i * rounds + round - 1] = (report_clock() - begin) / BURST * 1e3;
+            if (round) times[i * rounds + round - 1] = (report_clock() - begin) / BURST * 1e9;
         }
     }
     return true;
 }
 
-bool bench_steps(learner *const *learners, size_t count, uint64_t rounds, double *milliseconds, learner **failed) {
+bool bench_steps(learner *const *learners, size_t count, uint64_t rounds, double *nanoseconds, learner **failed) {
     *failed = NULL;
     float *state = malloc(STATE * sizeof *state);
     double *times = malloc(count * rounds * sizeof *times);
@@ -57,7 +57,7 @@ bool bench_steps(learner *const *learners, size_t count, uint64_t rounds, double
     good = good && measure(learners, count, rounds, times, failed);
     for (size_t i = 0; good && i < count; i++) {
         qsort(times + i * rounds, rounds, sizeof *times, by_size);
-        milliseconds[i] = times[i * rounds + rounds / 2];
+        nanoseconds[i] = times[i * rounds + rounds / 2];
     }
     free(state);
     free(times);

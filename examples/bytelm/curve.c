@@ -32,24 +32,22 @@ void curve_add_point(curve *c, uint64_t step, double bits) {
 enum { WIDTH = 860, HEIGHT = 480, LEFT = 64, RIGHT = 712, TOP = 56, BOTTOM = 424 };
 
 static const char head[] =
-    "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" font-family=\"system-ui, sans-serif\" "
-    "font-size=\"13\">\n"
+    "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" "
+    "font-family=\"system-ui, sans-serif\" font-size=\"13\">\n"
     "<title>bytelm: bits per byte</title>\n"
     "<style>\n"
-    "  svg { background: #fff; --ink: #222; --faint: #ddd; --soft: #777; --train: #9db8d9; --held: #1f5fa8; "
-    "--order: #b8652a }\n"
-    "  @media (prefers-color-scheme: dark) {\n"
-    "    svg { background: #16181c; --ink: #e6e6e6; --faint: #33363c; --soft: #9a9a9a; --train: #3f5c80; --held: "
-    "#6aa8f0; "
-    "--order: #e09a5f }\n"
-    "  }\n"
-    "  text { fill: var(--ink) } .soft { fill: var(--soft) } .grid { stroke: var(--faint) } .axis { stroke: "
-    "var(--soft) }\n"
-    "  .train { stroke: var(--train); fill: none; stroke-width: 1.5 } .held { stroke: var(--held); fill: none; "
-    "stroke-width: 2.5 }\n"
-    "  .dot { fill: var(--held) } .order { stroke: var(--order); stroke-width: 1.5; stroke-dasharray: 7 5 }\n"
-    "  .of-train { fill: var(--train) } .of-held { fill: var(--held) } .of-order { fill: var(--order) }\n"
-    "</style>\n";
+    ".paper { fill: #fff } text { fill: #222 } .soft { fill: #777 } .grid { stroke: #e4e4e4 } .axis { stroke: #777 }\n"
+    ".train, .held { fill: none; stroke-linejoin: round } .train { stroke: #9db8d9; stroke-width: 1.5 }\n"
+    ".held { stroke: #1f5fa8; stroke-width: 2.5 } .order { stroke: #b8652a; stroke-width: 1.5; stroke-dasharray: 7 5 "
+    "}\n"
+    ".dot, .of-held { fill: #1f5fa8 } .of-train { fill: #7f9fc6 } .of-order { fill: #b8652a }\n"
+    "@media (prefers-color-scheme: dark) {\n"
+    "  .paper { fill: #16181c } text { fill: #e6e6e6 } .soft { fill: #9a9a9a } .grid { stroke: #2c2f35 }\n"
+    "  .train { stroke: #3f5c80 } .held { stroke: #6aa8f0 } .order { stroke: #e09a5f }\n"
+    "  .dot, .of-held { fill: #6aa8f0 } .of-train { fill: #6485ad } .of-order { fill: #e09a5f }\n"
+    "}\n"
+    "</style>\n"
+    "<rect class=\"paper\" width=\"%d\" height=\"%d\"/>\n";
 
 typedef struct plot {
     FILE *f;
@@ -136,7 +134,7 @@ bool curve_draw(const curve *c, const char *path, double order0, double order1) 
     plot p = { fopen(path, "w"), (double)c->first_step, (double)(c->first_step + c->added), 8 };
     if (!p.f) return false;
     if (p.last <= p.first) p.last = p.first + 1;
-    fprintf(p.f, head, WIDTH, HEIGHT);
+    fprintf(p.f, head, WIDTH, HEIGHT, WIDTH, HEIGHT, WIDTH, HEIGHT);
     draw_axes(&p);
     const double orders[] = { order0, order1 };
     for (size_t i = 0; i < 2; i++)

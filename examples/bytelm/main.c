@@ -11,38 +11,18 @@
 #include "session.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
-static void print_row(const char *name, const char *device, double ours, double baseline, double goal) {
-    printf("{\"name\": \"%s\", \"device\": \"%s\", \"ours\": %.4f, \"baseline\": %.4f, \"unit\": \"ms\", ", name,
-           device, ours, baseline);
-    printf("\"ratio\": %.4f, \"goal\": %.2f}", ours / baseline, goal);
-}
-
-/* Rows as `rlx bench` prints them: a step through the driver against the same step in a plain loop. */
-static int bench(const options *o, const char *program, const model_arithmetic *arithmetic) {
-    bool failed[3] = { false };
-    learner *learners[3] = { plain_open(arithmetic), train_open(arithmetic, "sync", 0, &failed[1]),
-                             train_open(arithmetic, "cpu", 2, &failed[2]) };
-    size_t count = sysconf(_SC_NPROCESSORS_ONLN) < 2 ? 2 : 3; /* two workers on one processor would tell nothing */
-    learner *culprit = NULL;
-    double ms[3];
-    bool good = true;
-    for (size_t i = 0; good && i < count; i++) {
-        culprit = learners[i];
-        good = learners[i] && !failed[i];
-    }
-    good = good && bench_steps(learners, count, o->bench, ms, &culprit);
-    if (good) {
-        printf("[");
-        print_row("bytelm step, 1 thread", "sync", ms[1], ms[0], 1.01);
-        if (count == 3) printf(",\n "), print_row("bytelm step, 2 workers", "cpu", ms[2], ms[0], 0.65);
-        printf("]\n");
-    } else {
-        fprintf(stderr, "%s: %s\n", program, culprit ? culprit->message : "out of memory");
-    }
-    for (size_t i = 0; i < 3; i++)
-        if (learners[i]) learners[i]->close(learners[i]);
+/* A step on the device against the same step in a plain loop, measured side by side. */
+static int bench(const options *o, learner *ours) {
+    learner *learners[] = { ours, plain_open(ours->arithmetic) }, *failed = NULL;
+    double ns[2];
+    bool good = learners[1] && bench_steps(learners, 2, o->bench, ns, &failed);
+    if (good)
+        printf(
+            "{\"name\": \"bytelm step\", \"device\": \"%s\", \"step_ns\": %.0f, \"plain_ns\": %.0f, \"ratio\": %.4f}\n",
+            ours->where, ns[0], ns[1], ns[0] / ns[1]);
+    else fprintf(stderr, "%s: %s\n", o->program, failed ? failed->message : "out of memory");
+    if (learners[1]) learners[1]->close(learners[1]);
     return good ? EXIT_GOOD : EXIT_FAILED;
 }
 
@@ -52,19 +32,17 @@ int main(int argc, char **argv) {
     if (!options_read(&o, argc, argv, true, &code)) return code;
     const model_arithmetic *arithmetic = o.arithmetic ? model_named(o.arithmetic) : model_widest();
     if (!arithmetic) {
-        fprintf(stderr, "%s: there is no arithmetic '%s' on this processor\n", argv[0], o.arithmetic);
+        fprintf(stderr, "%s: there is no arithmetic '%s' on this processor\n", o.program, o.arithmetic);
         return EXIT_USAGE;
     }
-    if (o.bench) return bench(&o, argv[0], arithmetic);
-
     bool failed = false;
     learner *l = train_open(arithmetic, o.device, o.workers, &failed);
     if (!l || failed) {
-        fprintf(stderr, "%s: %s\n", argv[0], l ? l->message : "out of memory");
+        fprintf(stderr, "%s: %s\n", o.program, l ? l->message : "out of memory");
         if (l) l->close(l);
         return EXIT_FAILED;
     }
-    code = session_run(&o, argv[0], l);
+    code = o.bench ? bench(&o, l) : session_run(&o, l);
     l->close(l);
     return code;
 }

@@ -113,7 +113,9 @@ static void print_help(const char *program, bool driver) {
 
 bool options_read(options *o, int argc, char **argv, bool driver, int *code) {
     const char *slash = strrchr(argv[0], '/'), *program = slash ? slash + 1 : argv[0];
-    *o = (options){ .device = driver ? "auto" : NULL, .seed = 1, .curve = "curve.svg" };
+    *o = (options){
+        .program = program, .path = argv[0], .device = driver ? "auto" : NULL, .seed = 1, .curve = "curve.svg"
+    };
     *code = EXIT_USAGE;
     for (int word; (word = getopt_long(argc, argv, "h", driver ? words : words + 2, NULL)) != -1;) {
         if (word == HELP || word == 'h') {

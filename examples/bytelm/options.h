@@ -9,10 +9,12 @@
 #include <stdint.h>
 
 typedef struct options {
-    const char *device; /* NULL: the plain loop */
-    uint32_t workers;   /* 0: as many as the process may use */
-    double seconds;     /* of training; 0: no limit */
-    uint64_t steps;     /* 0: no limit */
+    const char *program; /* its name, for messages */
+    const char *path;    /* the name that it was called by */
+    const char *device;  /* NULL: the plain loop */
+    uint32_t workers;    /* 0: as many as the process may use */
+    double seconds;      /* of training; 0: no limit */
+    uint64_t steps;      /* 0: no limit */
     uint64_t seed;
     bool seed_given;
     const char *save, *load; /* files, or NULL */

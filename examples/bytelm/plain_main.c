@@ -9,15 +9,13 @@
 
 #include <stdio.h>
 
-static int bench(const options *o, const char *program, learner *l) {
-    double ms;
+static int bench(const options *o, learner *l) {
+    double ns;
     learner *failed;
-    if (!bench_steps(&l, 1, o->bench, &ms, &failed)) {
-        fprintf(stderr, "%s: out of memory\n", program);
-        return EXIT_FAILED;
-    }
-    printf("{\"name\": \"bytelm step, plain loop\", \"ours\": %.4f, \"unit\": \"ms\"}\n", ms);
-    return EXIT_GOOD;
+    bool good = bench_steps(&l, 1, o->bench, &ns, &failed);
+    if (good) printf("{\"name\": \"bytelm-plain step\", \"step_ns\": %.0f}\n", ns);
+    else fprintf(stderr, "%s: out of memory\n", o->program);
+    return good ? EXIT_GOOD : EXIT_FAILED;
 }
 
 int main(int argc, char **argv) {
@@ -26,15 +24,15 @@ int main(int argc, char **argv) {
     if (!options_read(&o, argc, argv, false, &code)) return code;
     const model_arithmetic *arithmetic = o.arithmetic ? model_named(o.arithmetic) : model_widest();
     if (!arithmetic) {
-        fprintf(stderr, "%s: there is no arithmetic '%s' on this processor\n", argv[0], o.arithmetic);
+        fprintf(stderr, "%s: there is no arithmetic '%s' on this processor\n", o.program, o.arithmetic);
         return EXIT_USAGE;
     }
     learner *l = plain_open(arithmetic);
     if (!l) {
-        fprintf(stderr, "%s: out of memory\n", argv[0]);
+        fprintf(stderr, "%s: out of memory\n", o.program);
         return EXIT_FAILED;
     }
-    code = o.bench ? bench(&o, argv[0], l) : session_run(&o, argv[0], l);
+    code = o.bench ? bench(&o, l) : session_run(&o, l);
     l->close(l);
     return code;
 }

@@ -63,9 +63,9 @@ static bool fail(session *s, const char *message) {
 
 /* ---- Before -------------------------------------------------------------------------------------------------------- */
 
-static bool prepare(session *s, const char *program) {
+static bool prepare(session *s) {
     const options *o = s->o;
-    if (!text_open(&s->text, program, o->files, o->file_count)) return fail(s, s->text.message);
+    if (!text_open(&s->text, o->path, o->files, o->file_count)) return fail(s, s->text.message);
     s->entropy = text_entropies(&s->text);
     s->model.state = malloc(STATE * sizeof *s->model.state);
     if (!s->model.state) return fail(s, "out of memory");
@@ -252,14 +252,14 @@ static bool tell(session *s) {
     return true;
 }
 
-int session_run(const options *o, const char *program, learner *l) {
+int session_run(const options *o, learner *l) {
     session *s = calloc(1, sizeof *s);
     if (!s) {
-        fprintf(stderr, "%s: out of memory\n", program);
+        fprintf(stderr, "%s: out of memory\n", o->program);
         return EXIT_FAILED;
     }
     s->o = o, s->l = l;
-    bool good = prepare(s, program);
+    bool good = prepare(s);
     if (good) {
         introduce(s);
         catch_signals();
@@ -267,10 +267,10 @@ int session_run(const options *o, const char *program, learner *l) {
     }
     if (!good) {
         progress_clear(&s->progress);
-        fprintf(stderr, "%s: %s\n", program, s->message);
+        fprintf(stderr, "%s: %s\n", o->program, s->message);
     }
     if (s->losses && fclose(s->losses) != 0) {
-        fprintf(stderr, "%s: cannot write %s: %s\n", program, o->losses, strerror(errno));
+        fprintf(stderr, "%s: cannot write %s: %s\n", o->program, o->losses, strerror(errno));
         good = false;
     }
     text_close(&s->text);

@@ -8,7 +8,7 @@
 #include "learner.h"
 #include "options.h"
 
-/* Returns the program's exit code. `program` is the name that it was called by. The learner stays the caller's. */
-int session_run(const options *o, const char *program, learner *l);
+/* Returns the program's exit code. The learner stays the caller's. */
+int session_run(const options *o, learner *l);
 
 #endif

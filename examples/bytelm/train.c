@@ -22,56 +22,30 @@
 
 /* Everything on the device lies in one buffer. The three tensors of the parameters, and after them the same for Adam's
  * first and second moments: together they are the state, which is saved and loaded as one range. */
+/* clang-format off */
 typedef enum value {
-    EMBEDDINGS_W,
-    LAYER1_W,
-    LAYER2_W,
-    EMBEDDINGS_M,
-    LAYER1_M,
-    LAYER2_M,
-    EMBEDDINGS_V,
-    LAYER1_V,
-    LAYER2_V,
-    EMBEDDINGS_G,
-    LAYER1_G,
-    LAYER2_G, /* gradients */
-    CONTEXTS,
-    TARGETS, /* the batch */
-    X,
-    H,
-    Z, /* embedded inputs, hidden units, logits and then their deltas */
-    X_DELTA,
-    H_DELTA,
-    LOSSES,
-    SUM,
-    BYTE,
+    EMBEDDINGS_W, LAYER1_W, LAYER2_W,
+    EMBEDDINGS_M, LAYER1_M, LAYER2_M,
+    EMBEDDINGS_V, LAYER1_V, LAYER2_V,
+    EMBEDDINGS_G, LAYER1_G, LAYER2_G, /* gradients */
+    CONTEXTS, TARGETS,                /* the batch */
+    X, H, Z,                          /* inputs, hidden units, logits; a loss turns the logits into their deltas */
+    X_DELTA, H_DELTA,
+    LOSSES, SUM, BYTE,                /* what comes out */
     VALUES
 } value;
 
 static const uint32_t words_of[VALUES] = {
-    EMBEDDINGS,
-    LAYER1,
-    LAYER2,
-    EMBEDDINGS,
-    LAYER1,
-    LAYER2,
-    EMBEDDINGS,
-    LAYER1,
-    LAYER2,
-    EMBEDDINGS,
-    LAYER1,
-    LAYER2,
-    [CONTEXTS] = BATCH * CONTEXT,
-    [TARGETS] = BATCH,
-    [X] = BATCH * INPUTS,
-    [H] = BATCH * HIDDEN,
-    [Z] = BATCH * BYTES,
-    [X_DELTA] = BATCH * INPUTS,
-    [H_DELTA] = BATCH * HIDDEN,
-    [LOSSES] = BATCH,
-    [SUM] = 1,
-    [BYTE] = 1,
+    [EMBEDDINGS_W] = EMBEDDINGS, [LAYER1_W] = LAYER1, [LAYER2_W] = LAYER2,
+    [EMBEDDINGS_M] = EMBEDDINGS, [LAYER1_M] = LAYER1, [LAYER2_M] = LAYER2,
+    [EMBEDDINGS_V] = EMBEDDINGS, [LAYER1_V] = LAYER1, [LAYER2_V] = LAYER2,
+    [EMBEDDINGS_G] = EMBEDDINGS, [LAYER1_G] = LAYER1, [LAYER2_G] = LAYER2,
+    [CONTEXTS] = BATCH * CONTEXT, [TARGETS] = BATCH,
+    [X] = BATCH * INPUTS, [H] = BATCH * HIDDEN, [Z] = BATCH * BYTES,
+    [X_DELTA] = BATCH * INPUTS, [H_DELTA] = BATCH * HIDDEN,
+    [LOSSES] = BATCH, [SUM] = 1, [BYTE] = 1,
 };
+/* clang-format on */
 
 /* The slots of the programs. Each uses some of them. */
 enum { BATCH_IN, SUM_OUT, RATE, EXAMPLES, CONTEXT_IN, BYTE_OUT, RANDOM, TEMPERATURE };
