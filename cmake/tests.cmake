@@ -10,15 +10,25 @@ foreach(source ${unit_tests})
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY unit)
 endforeach()
 
-# Each file is a plugin, and links to nothing.
+# Plugins, each of one file, and the liar. They link to nothing of ours.
+function(add_plugin name folder)
+    add_library(plugin_${name} MODULE ${ARGN})
+    target_include_directories(plugin_${name} PRIVATE include)
+    target_link_libraries(plugin_${name} PRIVATE Threads::Threads)
+    set_target_properties(plugin_${name} PROPERTIES PREFIX "" OUTPUT_NAME rlx_backend_${name}
+                                                    LIBRARY_OUTPUT_DIRECTORY ${folder})
+endfunction()
+
 file(GLOB plugins CONFIGURE_DEPENDS tests/plugins/*.c)
 foreach(source ${plugins})
     get_filename_component(name ${source} NAME_WE)
-    add_library(plugin_${name} MODULE ${source})
-    target_include_directories(plugin_${name} PRIVATE include)
-    set_target_properties(plugin_${name} PROPERTIES PREFIX "" OUTPUT_NAME rlx_backend_${name}
-                                                    LIBRARY_OUTPUT_DIRECTORY plugins)
+    add_plugin(${name} plugins ${source})
 endforeach()
+
+file(GLOB liar_sources CONFIGURE_DEPENDS tests/liars/*.c)
+if(liar_sources)
+    add_plugin(liar liars ${liar_sources})
+endif()
 
 # The library once more with the switches that make its core lie, and the command linked to it: the suite has to notice.
 add_library(rlx_lies STATIC ${library_sources})
