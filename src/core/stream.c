@@ -215,11 +215,9 @@ static uint64_t first_not_begun(const rlx_stream *stream) {
 rlx_status rlx_stream_cancel(rlx_stream *stream) {
     rlx_status status = enter_submitting(stream, "rlx_stream_cancel");
     if (status) return status;
-    rlx_failure failure = { .status = RLX_ERROR_CANCELLED };
-    strncpy(failure.device, stream->device->name, sizeof failure.device - 1);
-    strncpy(failure.message,
-            "the work was cancelled by rlx_stream_cancel; rlx_stream_recover makes the stream usable again",
-            sizeof failure.message - 1);
+    rlx_failure failure = { .status = RLX_ERROR_CANCELLED,
+                            .message = "cancelled by rlx_stream_cancel; rlx_stream_recover makes the stream usable again" };
+    memcpy(failure.device, stream->device->name, sizeof failure.device);
     rlx_failure_record *record = rlx_failure_record_create(&failure, RLX_HELP_NONE);
     rlx_lock(&stream->timeline->lock);
     uint64_t first = first_not_begun(stream);

@@ -95,7 +95,7 @@ static rlx_status staging_create(rlx_device *device, uint64_t size, staging **re
 
 static rlx_status stage(rlx_stream *dst_stream, const rlx_resolved *dst, rlx_stream *src_stream,
                         const rlx_resolved *src, rlx_point *moved) {
-    staging *middle;
+    staging *middle = NULL;
     rlx_status status = staging_create(src_stream->device, src->size, &middle);
     if (status) return status;
     status = rlx_batch_hold(src_stream, &middle->object);
