@@ -1,6 +1,4 @@
 #include "conform.h"
-const conform_case conform_rule05[] = { { 0 } };
-const conform_case conform_rule05_travel[] = { { 0 } };
 const conform_case conform_rule06[] = { { 0 } };
 const conform_case conform_rule06_transfer[] = { { 0 } };
 const conform_case conform_rule07[] = { { 0 } };
