@@ -30,13 +30,6 @@ if(liar_sources)
     add_plugin(liar liars ${liar_sources})
 endif()
 
-# The liar: a plugin of several files.
-file(GLOB liar_sources CONFIGURE_DEPENDS tests/liars/*.c)
-add_library(plugin_liar MODULE ${liar_sources})
-target_include_directories(plugin_liar PRIVATE include)
-target_link_libraries(plugin_liar PRIVATE Threads::Threads)
-set_target_properties(plugin_liar PROPERTIES PREFIX "" OUTPUT_NAME rlx_backend_liar LIBRARY_OUTPUT_DIRECTORY plugins)
-
 # The library once more with the switches that make its core lie, and the command linked to it: the suite has to notice.
 add_library(rlx_lies STATIC ${library_sources})
 target_compile_definitions(rlx_lies PRIVATE RLX_TEST_LIES)
