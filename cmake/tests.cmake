@@ -27,7 +27,7 @@ endforeach()
 
 file(GLOB liar_sources CONFIGURE_DEPENDS tests/liars/*.c)
 if(liar_sources)
-    add_plugin(liar liars ${liar_sources})
+    add_plugin(liar plugins ${liar_sources})
 endif()
 
 # The library once more with the switches that make its core lie, and the command linked to it: the suite has to notice.
