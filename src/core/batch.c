@@ -140,6 +140,7 @@ rlx_status rlx_batch_hold(rlx_stream *stream, rlx_object *object) {
 bool rlx_batch_label(rlx_stream *stream, const char *label, const char **copy) {
     *copy = NULL;
     if (!label) return true;
+    if (rlx_lie("labels-are-borrowed")) return *copy = label, true;
     size_t size = strlen(label) + 1;
     if (size > RLX_LABEL_MAX) size = RLX_LABEL_MAX;
     char *text = rlx_batch_take(stream, size, 1);

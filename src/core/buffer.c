@@ -62,6 +62,7 @@ void rlx_buffer_retain(rlx_buffer *buffer) {
 }
 
 void rlx_buffer_release(rlx_buffer *buffer) {
+    if (buffer && rlx_lie("release-spoils-the-bytes")) memset(buffer->block.host, 0xdd, buffer->allocated);
     if (buffer) rlx_object_release(&buffer->object);
 }
 
@@ -103,7 +104,7 @@ rlx_status rlx_range_resolve(const rlx_device *device, const rlx_range *range, c
         return rlx_fail(RLX_ERROR_RANGE, "%s: offset %llu in a buffer of %llu bytes", what,
                         (unsigned long long)range->offset, (unsigned long long)buffer->size);
     uint64_t rest = buffer->size - range->offset, size = range->size == RLX_REST ? rest : range->size;
-    if (size > rest)
+    if (size > rest || (!size && rlx_lie("empty-ranges-refused")))
         return rlx_fail(RLX_ERROR_RANGE, "%s: %llu bytes from offset %llu in a buffer of %llu bytes", what,
                         (unsigned long long)size, (unsigned long long)range->offset, (unsigned long long)buffer->size);
     resolved->buffer = buffer;

@@ -9,6 +9,7 @@
 #include <rlx/backend.h>
 #include <rlx/driver.h>
 
+#include "lies.h"
 #include "platform/platform.h"
 
 /* ---- Errors (error.c) ---- */

@@ -35,7 +35,7 @@ rlx_status rlx_device_enter(rlx_device *device) {
     if (status) return status;
     if (!device) return rlx_fail(RLX_ERROR_INVALID, "device is NULL");
     if (!device->owner) return RLX_OK;
-    if (device->owner != rlx_thread_id())
+    if (device->owner != rlx_thread_id() && !rlx_lie("bound-to-no-thread"))
         return rlx_fail(RLX_ERROR_THREAD, "%s: the device is bound to the thread that opened it; call from there",
                         device->name);
     rlx_object_reap(device);
@@ -87,7 +87,7 @@ static rlx_status device_open(const rlx_registry_device *found, const rlx_device
     if (status) goto fail_open;
     device->properties.name = device->name;
     device->properties.backend = device->backend.name;
-    device->owner = device->properties.thread_bound ? rlx_thread_id() : 0;
+    device->owner = device->properties.thread_bound || rlx_lie("bound-to-one-thread") ? rlx_thread_id() : 0;
     device->caller_driven = device->properties.progress == RLX_PROGRESS_CALLER || device->owner;
     device->polled = !(device->backend.flags & (RLX_BACKEND_SYNCHRONOUS | RLX_BACKEND_COMPLETES));
     if (device->caller_driven) atomic_fetch_add(&rlx_caller_driven_devices, 1);

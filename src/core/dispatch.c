@@ -130,12 +130,14 @@ static rlx_status check_args(plan *p) {
 }
 
 static bool overlap(const rlx_resolved *a, const rlx_resolved *b) {
+    if (a->buffer && a->buffer == b->buffer && rlx_lie("one-buffer-is-one-range")) return true;
     return !a->slot_plus_one && !b->slot_plus_one && a->size && b->size && a->address < b->address + b->size &&
            b->address < a->address + a->size;
 }
 
 /* Rule 15: what overlaps in bytes must all be read. Few enough arguments to compare each with each. */
 static rlx_status check_aliases(const plan *p) {
+    if (rlx_lie("aliases-accepted")) return RLX_OK;
     const rlx_param *params = p->kernel->properties.params;
     uint32_t a = 0; /* the number of the range that argument i is */
     for (uint32_t i = 0; i < p->wanted->arg_count; i++) {
@@ -144,7 +146,7 @@ static rlx_status check_aliases(const plan *p) {
         for (uint32_t j = 0; j < i; j++) {
             if (params[j].access == RLX_VALUE) continue;
             if (overlap(&p->resolved[a], &p->resolved[b]) &&
-                (params[i].access != RLX_READ || params[j].access != RLX_READ))
+                (params[i].access != RLX_READ || params[j].access != RLX_READ || rlx_lie("two-reads-refused")))
                 return rlx_fail(
                     RLX_ERROR_ALIAS,
                     "arguments %u and %u overlap and one of them is written; in place is one READ_WRITE argument", j,
@@ -236,6 +238,8 @@ static void lay_out(const plan *p, rlx_packet_dispatch *packet, rlx_host_arg *ar
         args[i] = (rlx_host_arg){ values, params[i].size };
         if (places) places[i] = (rlx_place){ NULL, 0, NULL };
         if (arg->kind == RLX_ARG_INLINE) memcpy(values, &arg->bits, params[i].size);
+        else if (arg->kind == RLX_ARG_POINTER && rlx_lie("values-are-borrowed"))
+            args[i].data = (void *)(uintptr_t)arg->bytes;
         else if (arg->kind == RLX_ARG_POINTER) memcpy(values, arg->bytes, params[i].size);
         else
             rlx_recorder_fixup(&p->stream->recorder, &(rlx_fixup){ .packet = &packet->base,
@@ -304,10 +308,12 @@ rlx_status rlx_stream_dispatch(rlx_stream *stream, rlx_kernel *kernel, const rlx
     p.kernel = kernel;
     p.wanted = dispatch;
     status = check(&p);
+    if (status && rlx_lie("refusal-discards-the-rest")) rlx_stream_discard(stream);
     if (status)
         return rlx_fail_within(status, "dispatch '%s' of kernel '%s'", dispatch->label ? dispatch->label : "",
                                kernel->properties.name);
     if (!dispatch->groups[0] && !dispatch->groups_slot.plus_one) return RLX_OK; /* an empty grid does nothing */
+    if (!dispatch->groups[1] && rlx_lie("y-of-zero-is-none")) return RLX_OK;
     status = hold(&p);
     return status ? status : append(&p);
 }

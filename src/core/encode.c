@@ -120,7 +120,7 @@ static rlx_status append_host_copy(rlx_stream *stream, const host_copy *copy) {
     rlx_packet_host_copy *packet = rlx_batch_take(stream, sizeof *packet, _Alignof(rlx_packet_host_copy));
     if (!packet) return RLX_ERROR_OUT_OF_MEMORY;
     void *host = copy->host;
-    if (copy->flags & RLX_WRITE_COPIED) {
+    if ((copy->flags & RLX_WRITE_COPIED) && !rlx_lie("copied-write-borrows")) {
         host = rlx_batch_take(stream, host_span, 16);
         if (!host) return RLX_ERROR_OUT_OF_MEMORY;
         memcpy(host, copy->host, host_span);
@@ -392,6 +392,7 @@ rlx_status rlx_stream_fill_rows(rlx_stream *stream, rlx_range dst, uint32_t patt
 /* ---- Host calls, timestamps, conditions ---- */
 
 static rlx_status append_host_call(rlx_stream *stream, rlx_call_function function, void *user) {
+    if (rlx_lie("host-call-at-encode")) return function(user);
     rlx_status status = rlx_encode_reserve(stream, 1);
     if (status) return status;
     rlx_packet_host_call *packet = rlx_batch_take(stream, sizeof *packet, _Alignof(rlx_packet_host_call));

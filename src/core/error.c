@@ -18,6 +18,7 @@
 #define RLX_LINE_SIZE 1024
 
 static _Thread_local char error_message[RLX_MESSAGE_SIZE];
+static char newest_message[RLX_MESSAGE_SIZE]; /* of all threads: for a lie only */
 
 /* ---- Statuses ---- */
 
@@ -48,7 +49,10 @@ static RLX_PRINTF(3, 0) void format_text(char *text, size_t size, const char *fo
         mark_cut(text, size);
 }
 
-const char *rlx_last_error(void) { return error_message; }
+const char *rlx_last_error(void) {
+    if (rlx_lie("errors-without-words")) return "";
+    return rlx_lie("one-message-for-all-threads") ? newest_message : error_message;
+}
 
 void rlx_error_clear(void) { error_message[0] = '\0'; }
 
@@ -59,6 +63,7 @@ rlx_status rlx_fail(rlx_status status, const char *format, ...) {
     format_text(text, sizeof text, format, arguments);
     va_end(arguments);
     memcpy(error_message, text, strlen(text) + 1);
+    if (rlx_lie("one-message-for-all-threads")) memcpy(newest_message, text, sizeof text);
     return status;
 }
 

@@ -90,7 +90,7 @@ rlx_failure_record *rlx_fault_record(const rlx_stream *stream, const rlx_fault *
     failure.first_command = fault->first ? first->index : place->index;
     failure.last_command = fault->first ? last->index : place->count ? place->index + place->count - 1 : place->index;
     failure.exact = failure.first_command == failure.last_command;
-    const rlx_packet *named = fault->inner ? fault->inner : first;
+    const rlx_packet *named = rlx_lie("failures-are-nameless") ? NULL : fault->inner ? fault->inner : first;
     keep(failure.label, sizeof failure.label, named ? named->label : NULL);
     keep(failure.kernel, sizeof failure.kernel, named ? kernel_of(named) : NULL);
     keep(failure.device, sizeof failure.device, stream->device->name);
@@ -106,7 +106,7 @@ rlx_failure_record *rlx_fault_record(const rlx_stream *stream, const rlx_fault *
 void rlx_device_count_failure(rlx_device *device, const rlx_failure_record *record) {
     rlx_lock(&device->lock);
     if (!device->health.failures++) device->health.first = record->failure;
-    if (record->failure.status == RLX_ERROR_DEVICE_LOST && !device->health.status) {
+    if (record->failure.status == RLX_ERROR_DEVICE_LOST && !device->health.status && !rlx_lie("lost-but-healthy")) {
         device->health.status = RLX_ERROR_DEVICE_LOST;
         device->health.help = record->help;
     }

@@ -22,6 +22,7 @@ uint64_t rlx_clock_ns(void) { return rlx_platform_clock_ns(); }
 bool rlx_forked(void) { return atomic_load_explicit(&library_state, memory_order_relaxed) == LIBRARY_FORKED; }
 
 static void after_fork(void) {
+    if (rlx_lie("fork-goes-unnoticed")) return;
     uint32_t used = LIBRARY_USED;
     atomic_compare_exchange_strong(&library_state, &used, LIBRARY_FORKED);
 }

@@ -328,6 +328,7 @@ rlx_status rlx_registry_find(const char *name, rlx_registry_device *found) {
     if (status) return status;
     registry.closed = true;
     listed_device *device = NULL;
+    if (rlx_lie("every-driver-is-probed")) (void)list_all();
     status = search(name, &device);
     if (status == RLX_OK && !device) status = load_plugins();
     if (status == RLX_OK && !device) status = search(name, &device);

@@ -223,7 +223,9 @@ static rlx_status copy_command(expansion *e, const rlx_packet *packet, fixups ow
     if (packet->kind == RLX_PACKET_DISPATCH && (e->records || patched) &&
         !copy_arguments(e->stream, (rlx_packet_dispatch *)copy, own))
         return RLX_ERROR_OUT_OF_MEMORY;
-    for (const rlx_fixup *f = own.first; f < own.end; f++) rlx_fixup_apply(f, copy, &e->values->states[f->slot]);
+    for (const rlx_fixup *f = own.first; f < own.end; f++)
+        if (f->kind != RLX_FIXUP_ARG_VALUE || !e->records || !rlx_lie("nested-runs-lose-values"))
+            rlx_fixup_apply(f, copy, &e->values->states[f->slot]);
     *e->last = copy;
     e->last = &copy->next;
     return RLX_OK;

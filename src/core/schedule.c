@@ -20,7 +20,7 @@ static void dependency_fire(rlx_watch *watch, rlx_failure_record *record);
 /* A dependency is met, or was at once. `record`: the batch fails with it. */
 static void dependency_met(rlx_batch_state *batch, rlx_failure_record *record) {
     rlx_stream *stream = batch->stream;
-    if (record) {
+    if (record && !rlx_lie("failures-stay-at-home")) {
         rlx_lock(&stream->timeline->lock);
         rlx_timeline_fail(stream->timeline, batch->value, record);
         rlx_unlock(&stream->timeline->lock);
@@ -66,6 +66,7 @@ static void attach(rlx_batch_state *batch, rlx_dependency *dependency, bool orde
  * what failed is in *failing, retained. */
 static void enqueue(rlx_stream *stream, rlx_batch_state *batch, rlx_failure_record **failing) {
     uint64_t value = atomic_load_explicit(&stream->timeline->submitted, memory_order_relaxed) + 1;
+    if (rlx_lie("values-rise-by-two")) value++;
     batch->value = value;
     batch->rest = batch->first;
     batch->rest_count = batch->count;
@@ -92,7 +93,7 @@ static void enqueue_runs(rlx_stream *stream, rlx_batch_state *batch, rlx_point *
     *point = (rlx_point){ rlx_timeline_id(stream->timeline), batch->value };
     for (rlx_batch_run *run = batch->runs; run; run = run->next) {
         run->after.batch = NULL;
-        run->after.point = rlx_program_last_run(run->program);
+        if (!rlx_lie("runs-overlap")) run->after.point = rlx_program_last_run(run->program);
         rlx_program_set_last_run(run->program, *point);
     }
     rlx_unlock(&device->run_lock);
@@ -148,6 +149,7 @@ static step next_step(rlx_stream *stream, rlx_batch *slice) {
     if (!batch->attached) return STEP_NONE; /* submit is still at it, and pumps when it is through */
     bool failed = rlx_timeline_failed(stream->timeline, batch->value) != NULL;
     if (!failed && atomic_load_explicit(&batch->unmet, memory_order_acquire)) return STEP_NONE;
+    if (!batch->rest_count && rlx_lie("empty-batches-never-end")) return STEP_NONE;
     if (failed || !batch->rest_count) { /* dropped, or empty: it ends when all before it have */
         batch->whole = true;
         stream->waiting = batch->next;
@@ -259,7 +261,7 @@ static void pump_at_once(rlx_stream *stream) {
 }
 
 void rlx_stream_kick(rlx_stream *stream) {
-    if (!stream->device->caller_driven) {
+    if (!stream->device->caller_driven || rlx_lie("others-drive")) {
         rlx_stream_pump(stream);
         return;
     }

@@ -142,7 +142,7 @@ static rlx_status resolve_range(const rlx_program *program, const rlx_slot_info 
                             (unsigned long long)resolved->size,
                             (unsigned long long)device->properties.limits.binding_size);
     }
-    if (slot->size && resolved->size != slot->size)
+    if (slot->size && resolved->size != slot->size && !rlx_lie("slots-of-any-size"))
         return rlx_fail(RLX_ERROR_INVALID, "%s: a range of %llu bytes, the program was recorded with %llu", what,
                         (unsigned long long)resolved->size, (unsigned long long)slot->size);
     return RLX_OK;
@@ -204,6 +204,7 @@ rlx_status rlx_slots_resolve(const rlx_program *program, const rlx_run *run, boo
         rlx_status status = resolve_one(program, &program->slots[place], value, records, &states[place]);
         if (status) return status;
     }
+    if (rlx_lie("slots-may-be-missing")) return RLX_OK;
     return run->count < program->slot_count ? missing(program, states) : RLX_OK;
 }
 

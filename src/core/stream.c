@@ -34,7 +34,8 @@ static rlx_status open_stream(rlx_stream *stream, const rlx_stream_desc *desc) {
     rlx_device *device = stream->device;
     rlx_status status = rlx_timeline_open(stream, stream->flags & RLX_STREAM_TIMESTAMPS, &stream->timeline);
     if (status) return status;
-    if (device->polled && !device->caller_driven) status = rlx_poller_start(device);
+    if ((device->polled && !device->caller_driven) || rlx_lie("every-device-gets-a-thread"))
+        status = rlx_poller_start(device);
     if (!status) {
         rlx_error_clear();
         status = device->backend.stream_open(device->handle, desc, &stream->sink, &stream->handle);
@@ -80,6 +81,7 @@ rlx_status rlx_stream_create(rlx_device *device, const rlx_stream_desc *desc, rl
 void rlx_stream_release(rlx_stream *stream) {
     if (!stream || rlx_forked()) return;
     rlx_stream_discard(stream);
+    if (rlx_lie("release-cancels")) (void)rlx_stream_cancel(stream);
     if (stream->timeline) {
         rlx_lock(&stream->timeline->lock);
         stream->released = true;
@@ -123,10 +125,12 @@ rlx_dependency *rlx_batch_dependency(rlx_stream *stream) {
 rlx_status rlx_stream_depend(rlx_stream *stream, rlx_point point) {
     rlx_status status = rlx_stream_enter(stream);
     if (status) return status;
+    if (rlx_stream_records(stream) && rlx_lie("recordings-may-depend")) return RLX_OK;
     if (rlx_stream_records(stream))
         return rlx_fail(RLX_ERROR_ORDER, "rlx_stream_depend: a recording has no place in time; depend where it is run");
     status = rlx_point_look(point, NULL, NULL);
-    if (status == RLX_OK) return RLX_OK;
+    if (status == RLX_OK || rlx_lie("depend-ignored")) return RLX_OK;
+    if (status == RLX_ERROR_ORDER && rlx_lie("future-points-accepted")) return RLX_OK;
     if (status == RLX_ERROR_ORDER)
         return rlx_fail(status, "rlx_stream_depend: the point has not been submitted yet; submit its stream first");
     if (status == RLX_ERROR_INVALID) return rlx_fail(status, "rlx_stream_depend: this is no point of a stream");
@@ -152,7 +156,8 @@ rlx_status rlx_stream_submit(rlx_stream *stream, rlx_point *point) {
     stream->current = NULL;
     rlx_point made = rlx_batch_submit(batch, &failing);
     if (point) *point = made;
-    if (!failing) return RLX_OK;
+    if (rlx_lie("submit-waits")) (void)rlx_point_wait(made, RLX_FOREVER);
+    if (!failing || rlx_lie("failed-stream-submits")) return RLX_OK;
     status = rlx_fail_record(failing);
     rlx_failure_record_release(failing);
     return status;
@@ -197,7 +202,7 @@ rlx_status rlx_stream_failure(rlx_stream *stream, rlx_failure *failure) {
 
 rlx_status rlx_stream_recover(rlx_stream *stream) {
     rlx_status status = enter_submitting(stream, "rlx_stream_recover");
-    if (!status) status = rlx_device_check_lost(stream->device);
+    if (!status && !rlx_lie("loss-heals")) status = rlx_device_check_lost(stream->device);
     if (status) return status;
     rlx_lock(&stream->timeline->lock);
     rlx_timeline_recover(stream->timeline);

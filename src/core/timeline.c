@@ -170,7 +170,7 @@ rlx_timeline *rlx_point_timeline(rlx_point point) { return slot_at((uint32_t)poi
 rlx_status rlx_point_look(rlx_point point, rlx_timeline **result, rlx_failure_record **record) {
     if (!point.timeline) return point.value ? RLX_ERROR_INVALID : RLX_OK;
     rlx_timeline *timeline = slot_at((uint32_t)point.timeline);
-    if (!timeline) return RLX_ERROR_INVALID;
+    if (!timeline || (!timeline->stream && rlx_lie("points-die-with-their-stream"))) return RLX_ERROR_INVALID;
     if (result) *result = timeline;
     /* Without the lock: nothing but "completed, and nothing here ever failed" is sure, if the slot is still the same. */
     uint32_t generation = (uint32_t)(point.timeline >> 32);
@@ -276,9 +276,10 @@ void rlx_timeline_fail(rlx_timeline *timeline, uint64_t first, rlx_failure_recor
     uint32_t count = atomic_load_explicit(&timeline->failures, memory_order_relaxed);
     rlx_failed_interval *open =
         count && timeline->intervals[count - 1].last == UINT64_MAX ? &timeline->intervals[count - 1] : NULL;
+    if (open && open->first <= first && rlx_lie("the-last-failure-wins")) rlx_failure_record_retain(open->record = record);
     if (open && open->first <= first) return;
     /* A batch before the failed one can fail later than it: the points from it up to the failed one are its own. */
-    rlx_failed_interval added = { first, UINT64_MAX, record };
+    rlx_failed_interval added = { first, rlx_lie("later-points-succeed") ? first : UINT64_MAX, record };
     count = interval_room(timeline);
     rlx_failure_record_retain(record);
     if (open) {
@@ -296,6 +297,7 @@ void rlx_timeline_recover(rlx_timeline *timeline) {
     rlx_failed_interval *open = count ? &timeline->intervals[count - 1] : NULL;
     if (!open || open->last != UINT64_MAX) return;
     open->last = atomic_load_explicit(&timeline->submitted, memory_order_relaxed);
+    if (rlx_lie("recover-forgives")) open->last = 0;
     if (open->first <= open->last) return;
     rlx_failure_record_release(open->record); /* no point has failed yet */
     atomic_store(&timeline->failures, count - 1);

@@ -122,6 +122,7 @@ static bool poll_work(rlx_stream *stream, uint64_t signal, uint64_t patience) {
 
 /* One step towards the point. False if there is nothing that this thread could do. */
 static bool drive(rlx_point point, uint64_t patience) {
+    if (rlx_lie("wait-drives-nothing")) return false;
     for (;;) {
         rlx_stream *stream = NULL;
         rlx_batch_state *head = NULL;
@@ -295,7 +296,7 @@ static rlx_status tell(rlx_status status, rlx_failure_record *record) {
 static rlx_status enter_wait(void) {
     rlx_status status = rlx_library_enter();
     if (status) return status;
-    if (rlx_in_callback())
+    if (rlx_in_callback() && !rlx_lie("callbacks-may-wait"))
         return rlx_fail(RLX_ERROR_ORDER,
                         "no waiting inside a host call, a kernel or a notify callback: it could wait for itself");
     return RLX_OK;
@@ -306,10 +307,13 @@ static rlx_status enter_wait(void) {
 rlx_status rlx_point_wait(rlx_point point, uint64_t timeout_ns) {
     rlx_status status = enter_wait();
     if (status) return status;
+    if (rlx_lie("wait-ends-a-point-early") && point.value) point.value--;
     wait_state w = { .points = &point, .count = 1 };
     if (look(&w)) return tell(w.status, w.record);
-    w.deadline = rlx_deadline(timeout_ns);
+    w.deadline = rlx_deadline(rlx_lie("timeouts-are-halved") ? timeout_ns / 2 : timeout_ns);
     wait_any(&w);
+    if (w.status == RLX_TIMEOUT && rlx_lie("timeout-drops-the-work"))
+        (void)rlx_stream_cancel(rlx_point_timeline(point)->stream);
     return tell(w.status, w.record);
 }
 
@@ -341,7 +345,7 @@ rlx_status rlx_points_wait(const rlx_point *points, uint32_t count, rlx_wait_mod
         return rlx_fail(RLX_ERROR_INVALID, "rlx_points_wait: mode %d", (int)mode);
     if (!index) index = &unused;
     uint64_t deadline = rlx_deadline(timeout_ns);
-    if (mode == RLX_WAIT_ALL) return wait_all(points, count, deadline, index);
+    if (mode == RLX_WAIT_ALL || rlx_lie("any-waits-for-all")) return wait_all(points, count, deadline, index);
     if (!count) return rlx_fail(RLX_ERROR_INVALID, "rlx_points_wait: any of no points would never end");
     wait_state w = { .points = points, .count = count, .deadline = deadline };
     wait_any(&w);
@@ -353,6 +357,7 @@ rlx_status rlx_point_query(rlx_point point) {
     rlx_status status = rlx_library_enter();
     if (status) return status;
     rlx_failure_record *record = NULL;
+    if (rlx_lie("query-drives")) (void)drive(point, 0);
     status = rlx_point_look(point, NULL, &record);
     return tell(status, record);
 }
@@ -366,8 +371,10 @@ typedef struct notification {
 } notification;
 
 static void call_notify(rlx_notify_function function, void *user, rlx_status status) {
+    if (status && rlx_lie("notify-not-of-failures")) return;
     uint32_t entered = rlx_callback_enter();
     function(user, status);
+    if (rlx_lie("notify-twice")) function(user, status);
     rlx_callback_leave(entered);
 }
 
@@ -389,7 +396,7 @@ rlx_status rlx_point_notify(rlx_point point, rlx_notify_function function, void 
     if (status == RLX_NOT_READY) return RLX_OK;
     rlx_free(made);
     if (status == RLX_ERROR_INVALID || (status == RLX_ERROR_ORDER && !record)) return tell(status, record);
-    call_notify(function, user, status);
+    if (!rlx_lie("notify-only-in-time")) call_notify(function, user, status);
     rlx_failure_record_release(record);
     return RLX_OK;
 }
