@@ -1,6 +1,4 @@
 #include "conform.h"
-const conform_case conform_rule06[] = { { 0 } };
-const conform_case conform_rule06_transfer[] = { { 0 } };
 const conform_case conform_rule07[] = { { 0 } };
 const conform_case conform_rule08[] = { { 0 } };
 const conform_case conform_rule09[] = { { 0 } };
