@@ -81,7 +81,7 @@ rlx_status rlx_stream_create(rlx_device *device, const rlx_stream_desc *desc, rl
 void rlx_stream_release(rlx_stream *stream) {
     if (!stream || rlx_forked()) return;
     rlx_stream_discard(stream);
-    if (rlx_lie("release-cancels")) (void)rlx_stream_cancel(stream);
+    if (rlx_lie("release-cancels") && rlx_stream_cancel(stream)) return;
     if (stream->timeline) {
         rlx_lock(&stream->timeline->lock);
         stream->released = true;
@@ -156,7 +156,7 @@ rlx_status rlx_stream_submit(rlx_stream *stream, rlx_point *point) {
     stream->current = NULL;
     rlx_point made = rlx_batch_submit(batch, &failing);
     if (point) *point = made;
-    if (rlx_lie("submit-waits")) (void)rlx_point_wait(made, RLX_FOREVER);
+    while (rlx_lie("submit-waits") && rlx_point_wait(made, RLX_SECOND) == RLX_TIMEOUT) continue;
     if (!failing || rlx_lie("failed-stream-submits")) return RLX_OK;
     status = rlx_fail_record(failing);
     rlx_failure_record_release(failing);

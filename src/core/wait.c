@@ -313,7 +313,7 @@ rlx_status rlx_point_wait(rlx_point point, uint64_t timeout_ns) {
     w.deadline = rlx_deadline(rlx_lie("timeouts-are-halved") ? timeout_ns / 2 : timeout_ns);
     wait_any(&w);
     if (w.status == RLX_TIMEOUT && rlx_lie("timeout-drops-the-work"))
-        (void)rlx_stream_cancel(rlx_point_timeline(point)->stream);
+        w.status = rlx_stream_cancel(rlx_point_timeline(point)->stream) ? RLX_ERROR_INVALID : RLX_TIMEOUT;
     return tell(w.status, w.record);
 }
 
