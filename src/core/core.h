@@ -136,6 +136,7 @@ struct rlx_kernel {
     rlx_kernel_properties properties; /* params, name: in the same allocation */
     uint32_t buffers, values;         /* how many parameters are which */
     uint32_t value_bytes;             /* all values, each at its alignment */
+    uint32_t value_alignment;         /* the largest */
 };
 
 void rlx_kernel_destroy(rlx_kernel *kernel);

@@ -273,7 +273,7 @@ static rlx_status append(const plan *p) {
     bool places = !(stream->device->backend.flags & RLX_BACKEND_HOST_MEMORY);
     size_t args_size = count * sizeof(rlx_host_arg), places_size = places ? count * sizeof(rlx_place) : 0;
     size_t size = sizeof(rlx_packet_dispatch) + args_size + places_size + p->kernel->value_bytes;
-    if (p->kernel->values) size += 15; /* the first value's alignment */
+    if (p->kernel->value_alignment > 8) size += 8; /* what comes before the values is a multiple of 8 */
     const char *label;
     if (!rlx_batch_label(stream, p->wanted->label, &label)) return RLX_ERROR_OUT_OF_MEMORY;
     rlx_packet_dispatch *packet = rlx_batch_take(stream, size, _Alignof(rlx_packet_dispatch));

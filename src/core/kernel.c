@@ -59,6 +59,7 @@ static rlx_status check_param(rlx_kernel *kernel, uint32_t i, const rlx_device *
         return rlx_fail(RLX_ERROR_LIMIT, "parameter %u: a value of %u bytes; the limit of all values is %u", i,
                         param->size, device->properties.limits.value_bytes);
     kernel->values++;
+    if (kernel->value_alignment < param->alignment) kernel->value_alignment = param->alignment;
     kernel->value_bytes = (kernel->value_bytes + param->alignment - 1) & ~(param->alignment - 1);
     kernel->value_bytes += param->size;
     return RLX_OK;

@@ -238,14 +238,16 @@ static bool is_range(const rlx_fixup *fixup) {
 }
 
 uint32_t rlx_touches_of_arguments(const rlx_program *program, const rlx_packet_dispatch *packet) {
-    uint32_t touches = 0, command = packet->base.index;
+    uint32_t command = packet->base.index, at = program->touch_first[command];
+    rlx_touch touch;
     for (uint32_t i = 0; i < packet->arg_count; i++) {
         bool slot = false;
         for (uint64_t f = first_fixup(program, command); is_fixup_of(program, f, command); f++)
             slot |= program->fixups[f].kind == RLX_FIXUP_ARG_RANGE && program->fixups[f].arg == i;
-        touches += !slot && packet->info->params[i].access != RLX_VALUE && packet->args[i].size;
+        if (!slot && packet->info->params[i].access != RLX_VALUE && packet->args[i].size)
+            at = rlx_touch_read(program, at, &touch);
     }
-    return touches;
+    return at;
 }
 
 static rlx_status refuse_argument(const rlx_program *program, const rlx_fixup *fixup) {
@@ -256,16 +258,16 @@ static rlx_status refuse_argument(const rlx_program *program, const rlx_fixup *f
 
 /* One range slot of a dispatch with all else that it touches. Two ranges that are only used may overlap. */
 static rlx_status check_fixup(const rlx_program *program, const rlx_slot_state *states, uint64_t f,
-                              uint32_t arguments) {
+                              uint32_t arguments_end) {
     const rlx_fixup *fixup = &program->fixups[f];
     uint64_t begin, end, from, to;
     if (!is_range(fixup) || !slot_bytes(program, states, fixup->slot, &begin, &end)) return RLX_OK;
     bool argument = fixup->kind == RLX_FIXUP_ARG_RANGE, writes = fixup->access != RLX_READ;
-    uint32_t first = program->touch_first[fixup->command], last = program->touch_first[fixup->command + 1];
-    if (!argument && last > first + arguments) last = first + arguments;
-    for (uint32_t i = first; i < last; i++) {
-        const rlx_touch *touch = &program->touches[i];
-        if (begin < touch->begin + rlx_touch_size(touch) && touch->begin < end && (writes || rlx_touch_writes(touch)))
+    uint32_t last = argument ? program->touch_first[fixup->command + 1] : arguments_end;
+    for (uint32_t at = program->touch_first[fixup->command]; at < last;) {
+        rlx_touch touch;
+        at = rlx_touch_read(program, at, &touch);
+        if (begin < touch.begin + touch.size && touch.begin < end && (writes || touch.write))
             return refuse_argument(program, fixup);
     }
     for (uint64_t g = f + 1; is_fixup_of(program, g, fixup->command); g++) {
@@ -282,10 +284,10 @@ static rlx_status check_fixup(const rlx_program *program, const rlx_slot_state *
 static rlx_status check_command(const rlx_program *program, const rlx_slot_state *states, uint32_t node) {
     const rlx_packet *packet = program->packets[node];
     if (packet->kind != RLX_PACKET_DISPATCH) return RLX_OK;
-    uint32_t arguments = rlx_touches_of_arguments(program, (const rlx_packet_dispatch *)packet);
+    uint32_t arguments_end = rlx_touches_of_arguments(program, (const rlx_packet_dispatch *)packet);
     rlx_status status = RLX_OK;
     for (uint64_t f = first_fixup(program, packet->index); !status && is_fixup_of(program, f, packet->index); f++)
-        status = check_fixup(program, states, f, arguments);
+        status = check_fixup(program, states, f, arguments_end);
     return status;
 }
 

@@ -76,26 +76,58 @@ static rlx_status show_graph(rlx_program *program) {
     return RLX_OK;
 }
 
+/* ---- Touches ---- */
+
+#define PIECE (UINT32_C(1) << 28)                                   /* bytes: longer touches are kept in pieces */
+enum { TOUCH_WRITES = 1, TOUCH_IS_BARRIER = 2, TOUCH_GOES_ON = 4 }; /* beside the size * 8 */
+
 static bool is_touch(const rlx_interval *interval) { return interval->barrier || rlx_space_is_real(interval->begin); }
 
-/* What nested runs will record: without what depends on slots. */
+static uint64_t count_pieces(const rlx_interval *interval) {
+    return interval->barrier ? 1 : (interval->end - interval->begin - 1) / PIECE + 1;
+}
+
+static uint32_t write_touch(rlx_program *program, uint32_t at, const rlx_interval *interval) {
+    uint32_t kind = (interval->write ? TOUCH_WRITES : 0u) | (interval->barrier ? TOUCH_IS_BARRIER : 0u);
+    uint64_t begin = interval->begin;
+    for (; interval->end - begin > PIECE; begin += PIECE) {
+        program->touch_begin[at] = begin;
+        program->touch_shape[at++] = PIECE * 8 | kind | TOUCH_GOES_ON;
+    }
+    program->touch_begin[at] = begin;
+    program->touch_shape[at++] = (uint32_t)(interval->end - begin) * 8 | kind;
+    return at;
+}
+
+uint32_t rlx_touch_read(const rlx_program *program, uint32_t at, rlx_touch *touch) {
+    uint32_t shape = program->touch_shape[at];
+    *touch = (rlx_touch){ program->touch_begin[at], shape / 8, shape & TOUCH_WRITES, shape & TOUCH_IS_BARRIER };
+    while (program->touch_shape[at++] & TOUCH_GOES_ON) touch->size += program->touch_shape[at] / 8;
+    return at;
+}
+
+/* All but what depends on slots. */
 static rlx_status copy_touches(rlx_program *program, const rlx_recorder *recorder) {
     uint64_t count = 0;
-    for (uint64_t i = 0; i < recorder->interval_count; i++) count += is_touch(&recorder->intervals[i]);
-    program->touches = rlx_allocate(count * sizeof *program->touches);
+    for (uint64_t i = 0; i < recorder->interval_count; i++)
+        if (is_touch(&recorder->intervals[i])) count += count_pieces(&recorder->intervals[i]);
+    if (count > UINT32_MAX) return rlx_fail(RLX_ERROR_LIMIT, "a program of more than 2^32 accesses: record several");
     program->touch_first = rlx_allocate(((size_t)program->commands + 1) * sizeof *program->touch_first);
-    if (!program->touches || !program->touch_first) return rlx_fail_memory("a program");
+    program->touch_begin = rlx_allocate(count * sizeof *program->touch_begin);
+    program->touch_shape = rlx_allocate(count * sizeof *program->touch_shape);
+    if (!program->touch_first || !program->touch_begin || !program->touch_shape) return rlx_fail_memory("a program");
     uint32_t at = 0, command = 0;
     for (uint64_t i = 0; i < recorder->interval_count; i++) {
         const rlx_interval *interval = &recorder->intervals[i];
         if (!is_touch(interval)) continue;
         while (command < interval->command) program->touch_first[++command] = at;
-        program->touches[at++] = (rlx_touch){ interval->begin, (interval->end - interval->begin) << 2 |
-                                                                   (interval->barrier ? 2u : 0u) | interval->write };
+        at = write_touch(program, at, interval);
     }
     while (command < program->commands) program->touch_first[++command] = at;
     return RLX_OK;
 }
+
+/* ---- The backend's form, the whole ---- */
 
 static rlx_status create_at_backend(rlx_program *program) {
     rlx_device *device = program->properties.device;
@@ -119,7 +151,7 @@ static uint64_t count_bytes(const rlx_program *program, const rlx_chunk_list *ch
     for (const rlx_chunk *chunk = chunks->first; chunk; chunk = chunk->next) bytes += sizeof *chunk + chunk->size;
     bytes += program->fixup_count * sizeof *program->fixups + program->slot_count * sizeof *program->slots +
              program->slot_limit * sizeof *program->slot_of;
-    bytes += program->touch_first[program->commands] * sizeof *program->touches +
+    bytes += program->touch_first[program->commands] * (sizeof *program->touch_begin + sizeof *program->touch_shape) +
              (program->commands + 1) * sizeof *program->touch_first;
     if (program->packets)
         bytes += program->nodes.count *
@@ -144,7 +176,8 @@ static void free_parts(rlx_program *program) {
     rlx_nodes_free(&program->nodes);
     rlx_free(program->packets);
     rlx_free(program->touch_first);
-    rlx_free(program->touches);
+    rlx_free(program->touch_begin);
+    rlx_free(program->touch_shape);
     rlx_free(program->fixups);
     rlx_free(program->slots);
     rlx_free(program->slot_of);

@@ -139,20 +139,16 @@ uint64_t rlx_overlaps_bytes(const rlx_overlaps *overlaps);
  * for rlx_overlaps_scratch bytes. */
 rlx_status rlx_overlaps_check(const rlx_program *program, const rlx_slot_state *states, void *scratch);
 size_t rlx_overlaps_scratch(const rlx_program *program);
-/* A dispatch touches its arguments first and then what it only uses: how many of its touches are arguments. */
+/* A dispatch touches its arguments first and then what it only uses: where its touches of arguments end. */
 uint32_t rlx_touches_of_arguments(const rlx_program *program, const rlx_packet_dispatch *packet);
 
 /* ---- Program (program.c) ---- */
 
-/* What a command reads or writes, for nested runs: as rlx_interval, in 16 bytes. */
+/* What a command reads or writes at fixed places, for nested runs and aliases. */
 typedef struct rlx_touch {
-    uint64_t begin;
-    uint64_t size_and_kind; /* size * 4, + 1 for a write, + 2 for a barrier */
+    uint64_t begin, size;
+    bool write, barrier;
 } rlx_touch;
-
-static inline uint64_t rlx_touch_size(const rlx_touch *touch) { return touch->size_and_kind >> 2; }
-static inline bool rlx_touch_writes(const rlx_touch *touch) { return touch->size_and_kind & 1; }
-static inline bool rlx_touch_is_barrier(const rlx_touch *touch) { return touch->size_and_kind & 2; }
 
 struct rlx_program {
     rlx_object object;
@@ -167,8 +163,9 @@ struct rlx_program {
     uint16_t *slot_of;     /* place + 1 in slots of each number below slot_limit, 0: not used */
     rlx_fixup *fixups;     /* in the order of commands */
     uint64_t fixup_count;
-    rlx_touch *touches;    /* of command i: from touch_first[i] on */
-    uint32_t *touch_first; /* commands + 1 */
+    uint32_t *touch_first; /* commands + 1: where the touches of a command are, below; read by rlx_touch_read */
+    uint64_t *touch_begin;
+    uint32_t *touch_shape; /* 12 bytes for a touch: a program has millions */
     rlx_overlaps *overlaps; /* NULL: no slot needs it */
     rlx_nodes nodes;       /* what `graph` shows */
     rlx_packet **packets;  /* the same */
@@ -177,6 +174,9 @@ struct rlx_program {
     void *handle;          /* the backend's own; NULL: runs put the commands into the batch */
     rlx_point last_run;    /* device->run_lock */
 };
+
+/* Reads the touch at `at`, and returns where the next one is. */
+uint32_t rlx_touch_read(const rlx_program *program, uint32_t at, rlx_touch *touch);
 
 /* The last run of a program, read and set under the device's run lock at submit. */
 rlx_point rlx_program_last_run(const rlx_program *program);

@@ -246,11 +246,13 @@ static rlx_status copy_commands(expansion *e) {
 
 /* ---- Into a recording ---- */
 
-static void record_touches(rlx_recorder *recorder, uint32_t command, const rlx_touch *touches, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++) {
-        const rlx_touch *touch = &touches[i];
-        if (rlx_touch_is_barrier(touch)) rlx_recorder_barrier(recorder, command);
-        else rlx_recorder_interval(recorder, command, touch->begin, rlx_touch_size(touch), rlx_touch_writes(touch));
+static void record_touches(rlx_recorder *recorder, uint32_t command, const rlx_program *program, uint32_t at,
+                           uint32_t end) {
+    while (at < end) {
+        rlx_touch touch;
+        at = rlx_touch_read(program, at, &touch);
+        if (touch.barrier) rlx_recorder_barrier(recorder, command);
+        else rlx_recorder_interval(recorder, command, touch.begin, touch.size, touch.write);
     }
 }
 
@@ -288,13 +290,12 @@ static void record_command(const expansion *e, rlx_packet *packet, fixups own) {
     const rlx_program *program = e->values->program;
     rlx_recorder *recorder = &e->stream->recorder;
     uint32_t command = (uint32_t)e->stream->current->count;
-    const rlx_touch *touches = &program->touches[program->touch_first[packet->index]];
-    uint32_t count = program->touch_first[packet->index + 1] - program->touch_first[packet->index], before = count;
-    if (packet->kind == RLX_PACKET_DISPATCH) before = rlx_touches_of_arguments(program, (rlx_packet_dispatch *)packet);
-    record_touches(recorder, command, touches, before);
+    uint32_t first = program->touch_first[packet->index], end = program->touch_first[packet->index + 1], middle = end;
+    if (packet->kind == RLX_PACKET_DISPATCH) middle = rlx_touches_of_arguments(program, (rlx_packet_dispatch *)packet);
+    record_touches(recorder, command, program, first, middle);
     for (const rlx_fixup *f = own.first; f < own.end; f++)
         if (f->kind != RLX_FIXUP_USE) record_fixup(recorder, command, packet, f, &e->values->states[f->slot]);
-    record_touches(recorder, command, touches + before, count - before);
+    record_touches(recorder, command, program, middle, end);
     for (const rlx_fixup *f = own.first; f < own.end; f++)
         if (f->kind == RLX_FIXUP_USE) record_fixup(recorder, command, packet, f, &e->values->states[f->slot]);
 }
