@@ -263,6 +263,7 @@ static void pump_at_once(rlx_stream *stream) {
 void rlx_stream_kick(rlx_stream *stream) {
     if (!stream->device->caller_driven || rlx_lie("others-drive")) {
         rlx_stream_pump(stream);
+        rlx_drivers_wake(); /* what a wait finds at the stream's head has changed: it may be theirs to drive now */
         return;
     }
     rlx_lock(&stream->timeline->lock);
