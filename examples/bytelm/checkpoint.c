@@ -96,7 +96,7 @@ static const char *why_not(const head *h) {
 
 bool checkpoint_read(const char *path, checkpoint *c, char *message, size_t size) {
     FILE *f = fopen(path, "rb");
-    if (!f) return fail(message, size, "read", path);
+    if (!f) return fail(message, size, "load", path);
     head h = { 0 };
     uint64_t sum = 0;
     errno = 0;

@@ -150,7 +150,9 @@ static bool score(session *s, size_t batches, double *bits) {
     return true;
 }
 
+/* A look at the held-out bytes, once the steps under way have ended: waiting for those is part of the training. */
 static bool look(session *s) {
+    if (!land(s)) return false;
     double bits, begin = report_clock();
     if (!score(s, LOOK_BATCHES, &bits)) return false;
     curve_add_point(&s->curve, s->model.step, bits);
@@ -178,17 +180,15 @@ static bool train(session *s) {
     int looks = 0;
     for (;;) {
         progress_state p = state_of(s);
+        progress_show(&s->progress, &p);
+        if (p.done >= 1 || stopped_by) break;
         if (p.done * LOOKS >= looks) {
             if (!look(s)) return false;
             looks = (int)(p.done * LOOKS) + 1;
         }
-        if (p.done >= 1 || stopped_by) break;
-        progress_show(&s->progress, &p);
         if (!train_one(s)) return false;
     }
     if (!land(s)) return false;
-    progress_state p = state_of(s);
-    progress_show(&s->progress, &p);
     s->seconds = report_clock() - s->began - s->looked;
     return true;
 }
@@ -240,7 +240,6 @@ static bool tell(session *s) {
     };
     /* Saved first: what comes after can fail without loss. */
     if (!save(s) || !score(s, SIZE_MAX, &f.held) || !draw(s)) return false;
-    if (s->curve.points) s->curve.points--; /* the last look was at a part of what is known now */
     curve_add_point(&s->curve, s->model.step, f.held);
     if (f.curve && !curve_draw(&s->curve, f.curve, f.order0, f.order1)) {
         fprintf(stderr, "note: cannot write %s: %s\n", f.curve, strerror(errno));
