@@ -206,6 +206,40 @@ IN_CHILD(a_queue_never_holds_more_than_its_depth) {
     rlx_device_release(device);
 }
 
+/* Long enough for whoever waits to have gone to sleep, and for the core to have asked a polled device. */
+static rlx_status nap(void *user) {
+    (void)user;
+    nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
+    return RLX_OK;
+}
+
+/* While the wait sleeps, because the head of the stream is on its way at a device that works by itself, the next batch comes
+ * to be what holds it up: that waits for work which only this wait can drive. */
+IN_CHILD(a_wait_goes_on_to_drive_what_comes_to_hold_it_up) {
+    rlx_device *caller = NULL, *cpu = NULL;
+    rlx_stream *driven = NULL, *free = NULL;
+    rlx_buffer *buffer = NULL;
+    rlx_point first, last;
+    rlx_buffer_desc desc = { .size = 64 };
+    if (!CHECK_INT(rlx_device_open("caller:0", NULL, &caller), RLX_OK)) return;
+    if (!CHECK_INT(rlx_device_open("cpu", NULL, &cpu), RLX_OK)) return;
+    CHECK_INT(rlx_stream_create(caller, NULL, &driven), RLX_OK);
+    CHECK_INT(rlx_stream_create(cpu, NULL, &free), RLX_OK);
+    CHECK_INT(rlx_buffer_create(caller, &desc, &buffer), RLX_OK);
+    CHECK_INT(rlx_stream_fill(driven, rlx_whole(buffer), 0, 4), RLX_OK);
+    CHECK_INT(rlx_stream_submit(driven, &first), RLX_OK);
+    CHECK_INT(rlx_stream_host_call(free, nap, NULL), RLX_OK);
+    CHECK_INT(rlx_stream_submit(free, NULL), RLX_OK);
+    CHECK_INT(rlx_stream_depend(free, first), RLX_OK);
+    CHECK_INT(rlx_stream_submit(free, &last), RLX_OK);
+    CHECK_INT(rlx_point_wait(last, 20 * RLX_SECOND), RLX_OK);
+    rlx_buffer_release(buffer);
+    rlx_stream_release(free);
+    rlx_stream_release(driven);
+    rlx_device_release(cpu);
+    rlx_device_release(caller);
+}
+
 /* ---- Bound to a thread ---- */
 
 typedef struct bound_objects {
@@ -385,13 +419,6 @@ IN_CHILD(a_submit_that_fails_fails_its_batch) {
     rlx_device_release(device);
 }
 
-/* Long enough for the core to ask, and to wait, before the command has ended. */
-static rlx_status nap(void *user) {
-    (void)user;
-    nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
-    return RLX_OK;
-}
-
 /* The device is lost for good, whether it fails to say what has ended or to wait. */
 static void lose_in(const char *function) {
     rlx_device *device = open_failing();
@@ -433,6 +460,7 @@ static const tap_test tests[] = {
     TAP(a_device_that_is_polled_works),
     TAP(a_device_that_only_a_waiting_caller_drives_works),
     TAP(a_queue_never_holds_more_than_its_depth),
+    TAP(a_wait_goes_on_to_drive_what_comes_to_hold_it_up),
     TAP(a_device_bound_to_a_thread_answers_only_there),
     TAP(each_thread_may_open_a_bound_device_of_its_own),
     TAP(an_entry_that_fails_is_a_refusal),
