@@ -83,8 +83,23 @@ static void describe(rlx_failure *failure, const rlx_fault *fault, const rlx_pac
     add(text, size, "%s", help_text(help));
 }
 
+/* A kernel can return anything, and what is no error would read as if the point were to complete later. */
+static bool is_error(rlx_status status) {
+    switch (status) {
+#define ERROR_CASE(name, number, text) \
+    case name: return number >= RLX_ERROR_INVALID;
+        RLX_STATUS_TABLE(ERROR_CASE)
+#undef ERROR_CASE
+    }
+    return false;
+}
+
 rlx_failure_record *rlx_fault_record(const rlx_stream *stream, const rlx_fault *fault, const rlx_fault_place *place) {
     rlx_failure failure = { .status = fault->status, .batch = place->value, .vendor_code = fault->vendor_code };
+    if (!is_error(failure.status)) {
+        failure.status = RLX_ERROR_KERNEL;
+        if (!failure.vendor_code) failure.vendor_code = (int32_t)fault->status;
+    }
     const rlx_packet *first, *last;
     find_packets(fault, place, &first, &last);
     failure.first_command = fault->first ? first->index : place->index;
