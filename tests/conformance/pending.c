@@ -1,5 +1,4 @@
 #include "conform.h"
-const conform_case conform_rule09[] = { { 0 } };
 const conform_case conform_rule10[] = { { 0 } };
 const conform_case conform_rule11[] = { { 0 } };
 const conform_case conform_rule12[] = { { 0 } };
