@@ -258,7 +258,7 @@ rlx_failure_record *rlx_timeline_failed(const rlx_timeline *timeline, uint64_t v
     uint32_t count = atomic_load_explicit(&timeline->failures, memory_order_relaxed);
     for (uint32_t i = count; i-- > 0;)
         if (timeline->intervals[i].first <= value && value <= timeline->intervals[i].last)
-            return timeline->intervals[i].record;
+            return timeline->intervals[rlx_lie("the-last-failure-wins") ? count - 1 : i].record;
     return NULL;
 }
 
@@ -276,8 +276,6 @@ void rlx_timeline_fail(rlx_timeline *timeline, uint64_t first, rlx_failure_recor
     uint32_t count = atomic_load_explicit(&timeline->failures, memory_order_relaxed);
     rlx_failed_interval *open =
         count && timeline->intervals[count - 1].last == UINT64_MAX ? &timeline->intervals[count - 1] : NULL;
-    if (open && open->first <= first && rlx_lie("the-last-failure-wins"))
-        rlx_failure_record_retain(open->record = record);
     if (open && open->first <= first) return;
     /* A batch before the failed one can fail later than it: the points from it up to the failed one are its own. */
     rlx_failed_interval added = { first, rlx_lie("later-points-succeed") ? first : UINT64_MAX, record };
