@@ -28,7 +28,7 @@ rlx_status rlx_recorder_reserve(rlx_recorder *recorder, uint64_t intervals, uint
 }
 
 void rlx_recorder_interval(rlx_recorder *recorder, uint32_t command, uint64_t begin, uint64_t size, bool write) {
-    if (!size) return;
+    if (!size || (!write && rlx_lie("recordings-forget-reads"))) return;
     rlx_interval made = { .begin = begin, .end = begin + size, .command = command, .write = write };
     rlx_interval *last = recorder->interval_count ? &recorder->intervals[recorder->interval_count - 1] : NULL;
     /* What is read and written is as good as written. */
