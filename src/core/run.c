@@ -111,6 +111,14 @@ typedef struct fixups {
     const rlx_fixup *first, *end;
 } fixups;
 
+/* The next in order, from *at on. */
+static fixups fixups_of(const rlx_program *program, uint32_t command, uint64_t *at) {
+    while (*at < program->fixup_count && program->fixups[*at].command < command) ++*at;
+    uint64_t first = *at;
+    while (*at < program->fixup_count && program->fixups[*at].command == command) ++*at;
+    return first < *at ? (fixups){ program->fixups + first, program->fixups + *at } : (fixups){ NULL, NULL };
+}
+
 static bool has_fixup(fixups own, rlx_fixup_kind kind) {
     for (const rlx_fixup *f = own.first; f < own.end; f++)
         if (f->kind == kind) return true;
@@ -233,12 +241,10 @@ static rlx_status copy_command(expansion *e, const rlx_packet *packet, fixups ow
 
 static rlx_status copy_commands(expansion *e) {
     const rlx_program *program = e->values->program;
-    const rlx_fixup *fixup = program->fixups, *end = fixup + program->fixup_count;
+    uint64_t at = 0;
     const rlx_packet *packet = program->first;
     for (uint32_t i = 0; i < program->commands; i++, packet = packet->next) {
-        const rlx_fixup *first = fixup;
-        while (fixup < end && fixup->command == i) fixup++;
-        rlx_status status = copy_command(e, packet, (fixups){ first, fixup });
+        rlx_status status = copy_command(e, packet, fixups_of(program, i, &at));
         if (status) return status;
     }
     return RLX_OK;
@@ -312,13 +318,11 @@ static rlx_status prepare_recording(rlx_stream *stream, const rlx_program *progr
 
 static void append_commands(const expansion *e) {
     const rlx_program *program = e->values->program;
-    const rlx_fixup *fixup = program->fixups, *end = fixup + program->fixup_count;
+    uint64_t at = 0;
     for (rlx_packet *packet = e->first, *next; packet; packet = next) {
         next = packet->next;
-        while (fixup < end && fixup->command < packet->index) fixup++;
-        const rlx_fixup *first = fixup;
-        while (fixup < end && fixup->command == packet->index) fixup++;
-        if (e->records) record_command(e, packet, (fixups){ first, fixup });
+        fixups own = fixups_of(program, packet->index, &at);
+        if (e->records) record_command(e, packet, own);
         rlx_batch_append(e->stream, packet);
     }
 }
