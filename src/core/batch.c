@@ -120,7 +120,7 @@ void *rlx_batch_take(rlx_stream *stream, size_t size, size_t alignment) {
 rlx_status rlx_batch_hold(rlx_stream *stream, rlx_object *object) {
     rlx_batch_state *batch = rlx_stream_batch(stream);
     if (!batch) return RLX_ERROR_OUT_OF_MEMORY;
-    size_t at = ((uintptr_t)object >> 5 ^ (uintptr_t)object >> 14) & (RLX_HOLD_CACHE - 1);
+    uint32_t at = rlx_hold_place(object);
     if (stream->cache[at].object == object && stream->cache[at].tag == stream->encoded) return RLX_OK;
     rlx_held *held = batch->held;
     if (!held || held->count == sizeof held->objects / sizeof *held->objects) {

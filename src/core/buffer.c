@@ -84,6 +84,7 @@ rlx_status rlx_buffer_host_pointer(rlx_buffer *buffer, void **pointer) {
 
 rlx_status rlx_range_resolve(const rlx_device *device, const rlx_range *range, const char *what,
                              rlx_resolved *resolved) {
+    if (rlx_range_plain(device, range, resolved)) return RLX_OK;
     rlx_buffer *buffer = range->buffer;
     if (range->slot_plus_one) {
         if (range->slot_plus_one > RLX_SLOT_MAX)
@@ -100,19 +101,7 @@ rlx_status rlx_range_resolve(const rlx_device *device, const rlx_range *range, c
             RLX_ERROR_INVALID,
             "%s: the buffer is of another device (%s) than the stream (%s); use rlx_transfer between devices", what,
             buffer->object.device->name, device->name);
-    if (range->offset > buffer->size)
-        return rlx_fail(RLX_ERROR_RANGE, "%s: offset %llu in a buffer of %llu bytes", what,
-                        (unsigned long long)range->offset, (unsigned long long)buffer->size);
-    uint64_t rest = buffer->size - range->offset, size = range->size == RLX_REST ? rest : range->size;
-    if (size > rest || (!size && rlx_lie("empty-ranges-refused")))
-        return rlx_fail(RLX_ERROR_RANGE, "%s: %llu bytes from offset %llu in a buffer of %llu bytes", what,
-                        (unsigned long long)size, (unsigned long long)range->offset, (unsigned long long)buffer->size);
-    resolved->buffer = buffer;
-    resolved->place.memory = buffer->block.memory;
-    resolved->place.offset = range->offset;
-    resolved->place.host = buffer->block.host ? (unsigned char *)buffer->block.host + range->offset : NULL;
-    resolved->address = buffer->address + range->offset;
-    resolved->size = size;
-    resolved->slot_plus_one = 0;
-    return RLX_OK;
+    return rlx_fail(RLX_ERROR_RANGE, "%s: %llu bytes from offset %llu in a buffer of %llu bytes", what,
+                    (unsigned long long)range->size, (unsigned long long)range->offset,
+                    (unsigned long long)buffer->size);
 }

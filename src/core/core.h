@@ -122,6 +122,24 @@ typedef struct rlx_resolved {
 } rlx_resolved;
 
 /* INVALID (NULL, another device), RANGE. `what` names the range in the message ("dst", "argument 2"). */
+/* The common case, inline as it is part of every argument: a range of a buffer of this device, within its bounds. False
+ * for anything else, which rlx_range_resolve then looks at. */
+static inline bool rlx_range_plain(const rlx_device *device, const rlx_range *range, rlx_resolved *resolved) {
+    const rlx_buffer *buffer = range->buffer;
+    if (range->slot_plus_one || !buffer || buffer->object.device != device || range->offset > buffer->size)
+        return false;
+    uint64_t rest = buffer->size - range->offset, size = range->size == RLX_REST ? rest : range->size;
+    if (size > rest || (!size && rlx_lie("empty-ranges-refused"))) return false;
+    resolved->buffer = range->buffer;
+    resolved->place.memory = buffer->block.memory;
+    resolved->place.offset = range->offset;
+    resolved->place.host = buffer->block.host ? (unsigned char *)buffer->block.host + range->offset : NULL;
+    resolved->address = buffer->address + range->offset;
+    resolved->size = size;
+    resolved->slot_plus_one = 0;
+    return true;
+}
+
 void rlx_buffer_destroy(rlx_buffer *buffer);
 rlx_status rlx_range_resolve(const rlx_device *device, const rlx_range *range, const char *what,
                              rlx_resolved *resolved);

@@ -15,7 +15,8 @@ typedef struct plan {
     const rlx_dispatch *wanted;
     uint32_t groups[3], group_size[3], shared_bytes;
     uint64_t group_count;
-    uint32_t ranges; /* in `resolved`: one for each buffer argument, in order */
+    uint32_t ranges; /* one for each buffer argument, in order: */
+    rlx_access access[RLX_PARAM_MAX];
     rlx_resolved resolved[RLX_PARAM_MAX];
 } plan;
 
@@ -73,23 +74,24 @@ static const char *argument_name(uint32_t i, char what[24]) {
     return what;
 }
 
-static rlx_status check_buffer(plan *p, uint32_t i, const rlx_arg *arg) {
+static rlx_status check_buffer(plan *p, uint32_t i, const rlx_arg *arg, const rlx_param *param) {
     rlx_stream *stream = p->stream;
     const rlx_limits *limits = &stream->device->properties.limits;
-    char what[24] = "argument";
-    rlx_range range;
-    if (arg->kind == RLX_ARG_SLOT) range = rlx_slot_range(arg->slot, 0);
-    else if (arg->kind == RLX_ARG_RANGE) range = arg->range;
-    else return rlx_fail(RLX_ERROR_INVALID, "argument %u is a value, the parameter a buffer", i);
+    if (arg->kind != RLX_ARG_RANGE && arg->kind != RLX_ARG_SLOT)
+        return rlx_fail(RLX_ERROR_INVALID, "argument %u is a value, the parameter a buffer", i);
     rlx_resolved *resolved = &p->resolved[p->ranges];
-    /* The name of the argument is only put together for a message. */
-    rlx_status status = rlx_encode_range(stream, &range, what, resolved);
-    if (status) return rlx_encode_range(stream, &range, argument_name(i, what), resolved);
+    if (arg->kind == RLX_ARG_SLOT || !rlx_range_plain(stream->device, &arg->range, resolved)) {
+        rlx_range range = arg->kind == RLX_ARG_SLOT ? rlx_slot_range(arg->slot, 0) : arg->range;
+        char what[24];
+        rlx_status status = rlx_encode_range(stream, &range, argument_name(i, what), resolved);
+        if (status) return status;
+    }
+    p->access[p->ranges] = param->access;
     p->ranges++;
-    if (resolved->slot_plus_one) return RLX_OK; /* the rest is checked at each run */
-    if (range.offset % limits->binding_alignment)
+    if (resolved->slot_plus_one) return RLX_OK;                   /* the rest is checked at each run */
+    if (resolved->place.offset & (limits->binding_alignment - 1)) /* a power of two */
         return rlx_fail(RLX_ERROR_ALIGNMENT, "argument %u: offset %llu is no multiple of %u, as %s requires", i,
-                        (unsigned long long)range.offset, limits->binding_alignment, stream->device->name);
+                        (unsigned long long)resolved->place.offset, limits->binding_alignment, stream->device->name);
     if (resolved->size > limits->binding_size)
         return rlx_fail(RLX_ERROR_LIMIT, "argument %u: %llu bytes; the limit of one binding is %llu", i,
                         (unsigned long long)resolved->size, (unsigned long long)limits->binding_size);
@@ -123,7 +125,7 @@ static rlx_status check_args(plan *p) {
     for (uint32_t i = 0; i < count; i++) {
         const rlx_param *param = &p->kernel->properties.params[i];
         const rlx_arg *arg = &p->wanted->args[i];
-        rlx_status status = param->access == RLX_VALUE ? check_value(p, i, arg, param) : check_buffer(p, i, arg);
+        rlx_status status = param->access == RLX_VALUE ? check_value(p, i, arg, param) : check_buffer(p, i, arg, param);
         if (status) return status;
     }
     return RLX_OK;
@@ -135,26 +137,23 @@ static bool overlap(const rlx_resolved *a, const rlx_resolved *b) {
            b->address < a->address + a->size;
 }
 
+/* The argument that is range number `range`. */
+static uint32_t argument_of(const plan *p, uint32_t range) {
+    for (uint32_t i = 0;; i++)
+        if (p->kernel->properties.params[i].access != RLX_VALUE && range-- == 0) return i;
+}
+
 /* Rule 15: what overlaps in bytes must all be read. Few enough arguments to compare each with each. */
 static rlx_status check_aliases(const plan *p) {
     if (rlx_lie("aliases-accepted")) return RLX_OK;
-    const rlx_param *params = p->kernel->properties.params;
-    uint32_t a = 0; /* the number of the range that argument i is */
-    for (uint32_t i = 0; i < p->wanted->arg_count; i++) {
-        if (params[i].access == RLX_VALUE) continue;
-        uint32_t b = 0;
-        for (uint32_t j = 0; j < i; j++) {
-            if (params[j].access == RLX_VALUE) continue;
-            if (overlap(&p->resolved[a], &p->resolved[b]) &&
-                (params[i].access != RLX_READ || params[j].access != RLX_READ || rlx_lie("two-reads-refused")))
+    for (uint32_t i = 1; i < p->ranges; i++)
+        for (uint32_t j = 0; j < i; j++)
+            if (overlap(&p->resolved[i], &p->resolved[j]) &&
+                (p->access[i] != RLX_READ || p->access[j] != RLX_READ || rlx_lie("two-reads-refused")))
                 return rlx_fail(
                     RLX_ERROR_ALIAS,
-                    "arguments %u and %u overlap and one of them is written; in place is one READ_WRITE argument", j,
-                    i);
-            b++;
-        }
-        a++;
-    }
+                    "arguments %u and %u overlap and one of them is written; in place is one READ_WRITE argument",
+                    argument_of(p, j), argument_of(p, i));
     return RLX_OK;
 }
 
@@ -165,12 +164,10 @@ static rlx_status check_use(const plan *p, uint32_t i, rlx_resolved *resolved) {
         return rlx_fail(RLX_ERROR_INVALID, "use %u: %d is no access", i, (int)use->access);
     rlx_status status = rlx_encode_range(p->stream, &use->range, "a range in uses", resolved);
     if (status) return status;
-    const rlx_param *params = p->kernel->properties.params;
-    for (uint32_t j = 0, range = 0; j < p->wanted->arg_count; j++) {
-        if (params[j].access == RLX_VALUE) continue;
-        if (overlap(resolved, &p->resolved[range++]) && (use->access != RLX_READ || params[j].access != RLX_READ))
-            return rlx_fail(RLX_ERROR_ALIAS, "use %u and argument %u overlap and one of them is written", i, j);
-    }
+    for (uint32_t j = 0; j < p->ranges; j++)
+        if (overlap(resolved, &p->resolved[j]) && (use->access != RLX_READ || p->access[j] != RLX_READ))
+            return rlx_fail(RLX_ERROR_ALIAS, "use %u and argument %u overlap and one of them is written", i,
+                            argument_of(p, j));
     return RLX_OK;
 }
 
@@ -211,8 +208,9 @@ static rlx_status check(plan *p) {
 static rlx_status hold(const plan *p) {
     rlx_stream *stream = p->stream;
     rlx_status status = rlx_encode_reserve(stream, p->wanted->arg_count + p->wanted->use_count + 1);
-    if (!status) status = rlx_batch_hold(stream, (rlx_object *)(uintptr_t)&p->kernel->object);
-    for (uint32_t i = 0; !status && i < p->ranges; i++) status = rlx_encode_hold_range(stream, &p->resolved[i]);
+    if (!status) status = rlx_stream_hold(stream, (rlx_object *)(uintptr_t)&p->kernel->object);
+    for (uint32_t i = 0; !status && i < p->ranges; i++)
+        if (p->resolved[i].buffer) status = rlx_stream_hold(stream, &p->resolved[i].buffer->object);
     for (uint32_t i = 0; !status && i < p->wanted->use_count; i++)
         if (p->wanted->uses[i].range.buffer) status = rlx_batch_hold(stream, &p->wanted->uses[i].range.buffer->object);
     return status;
@@ -223,21 +221,24 @@ static void lay_out(const plan *p, rlx_packet_dispatch *packet, rlx_host_arg *ar
                     unsigned char *values) {
     const rlx_param *params = p->kernel->properties.params;
     uint32_t range = 0, alignment = p->stream->device->properties.limits.binding_alignment;
+    bool records = rlx_stream_records(p->stream);
     for (uint32_t i = 0; i < p->wanted->arg_count; i++) {
         const rlx_arg *arg = &p->wanted->args[i];
         if (params[i].access != RLX_VALUE) {
             const rlx_resolved *resolved = &p->resolved[range++];
             args[i] = (rlx_host_arg){ resolved->place.host, resolved->size };
             if (places) places[i] = resolved->place;
-            rlx_encode_access(p->stream, &packet->base, resolved, resolved->size, params[i].access, RLX_FIXUP_ARG_RANGE,
-                              i, alignment);
+            if (records)
+                rlx_encode_access(p->stream, &packet->base, resolved, resolved->size, params[i].access,
+                                  RLX_FIXUP_ARG_RANGE, i, alignment);
             continue;
         }
         uintptr_t mask = params[i].alignment - 1;
         values = (unsigned char *)(((uintptr_t)values + mask) & ~mask);
         args[i] = (rlx_host_arg){ values, params[i].size };
         if (places) places[i] = (rlx_place){ NULL, 0, NULL };
-        if (arg->kind == RLX_ARG_INLINE) memcpy(values, &arg->bits, params[i].size);
+        if (arg->kind == RLX_ARG_INLINE && params[i].size == 4) memcpy(values, &arg->bits, 4); /* a store, not a call */
+        else if (arg->kind == RLX_ARG_INLINE) memcpy(values, &arg->bits, params[i].size);
         else if (arg->kind == RLX_ARG_POINTER && rlx_lie("values-are-borrowed"))
             args[i].data = (void *)(uintptr_t)arg->bytes;
         else if (arg->kind == RLX_ARG_POINTER) memcpy(values, arg->bytes, params[i].size);

@@ -90,6 +90,15 @@ struct rlx_stream {
 /* ---- stream.c ---- */
 /* At the head of every encoding call: the checks of rlx_device_enter, and NULL. */
 rlx_status rlx_stream_enter(rlx_stream *stream);
+/* rlx_batch_hold, but inline where the batch holds the object already. */
+static inline uint32_t rlx_hold_place(const rlx_object *object) {
+    return (uint32_t)((uintptr_t)object >> 5 ^ (uintptr_t)object >> 14) & (RLX_HOLD_CACHE - 1);
+}
+static inline rlx_status rlx_stream_hold(rlx_stream *stream, rlx_object *object) {
+    uint32_t at = rlx_hold_place(object);
+    bool held = stream->current && stream->cache[at].object == object && stream->cache[at].tag == stream->encoded;
+    return held ? RLX_OK : rlx_batch_hold(stream, object);
+}
 /* The batch being encoded, made if there is none. NULL when out of memory. */
 rlx_batch_state *rlx_stream_batch(rlx_stream *stream);
 /* A dependency of the batch being encoded, to be given a point before it is submitted. NULL when out of memory. */
