@@ -215,6 +215,7 @@ rlx_cpu_step rlx_cpu_command(rlx_cpu_worker *worker, const rlx_packet *packet, c
     case RLX_PACKET_READ: return move_bytes(worker, packet, strand, fault);
     case RLX_PACKET_FILL: return fill_bytes(worker, (const rlx_packet_fill *)packet, strand, fault);
     case RLX_PACKET_HOST_CALL: return call_host(worker, (const rlx_packet_host_call *)packet, fault);
+    case RLX_PACKET_JOIN: return RLX_CPU_DONE; /* its edges are all there is of it */
     case RLX_PACKET_TIMESTAMP:
         *((const rlx_packet_timestamp *)packet)->ns = rlx_cpu_host->clock_ns();
         return RLX_CPU_DONE;
