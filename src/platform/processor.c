@@ -75,3 +75,13 @@ void rlx_processor_identity(char *text, size_t size) {
     };
     read_values(keys, false, text, size);
 }
+
+const char *rlx_processor_compiler_option(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    return "-march=native";
+#elif defined(__aarch64__) || defined(__arm__) || defined(__powerpc64__)
+    return "-mcpu=native";
+#else
+    return NULL;
+#endif
+}

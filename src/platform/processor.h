@@ -14,4 +14,7 @@ void rlx_processor_name(char *name, size_t size);
  * not say. Cut to `size`. */
 void rlx_processor_identity(char *text, size_t size);
 
+/* The option by which gcc and clang use all of its instructions. NULL where there is none. Static. */
+const char *rlx_processor_compiler_option(void);
+
 #endif

@@ -14,7 +14,7 @@
 
 static _Thread_local char harness_message[8192];
 static _Thread_local uint32_t harness_depth;
-static char harness_notes[16384]; /* all warnings and errors, a line each; written by one thread at a time */
+static char harness_notes[16384];           /* all warnings and errors, a line each; written by one thread at a time */
 static _Atomic int64_t harness_refuse = -1; /* allocations until one is refused; below 0: none is */
 static _Atomic int64_t harness_blocks;      /* allocated and not released */
 
@@ -110,10 +110,10 @@ typedef struct harness_stream {
     const rlx_backend *backend;
     void *handle;
     uint64_t signal;
-    _Atomic uint32_t completed; /* the last signal; parked upon */
-    _Atomic uint32_t begun;     /* how often begin was asked */
-    atomic_bool refuses;        /* begin says no */
-    rlx_fault fault;            /* of the last batch that failed */
+    _Atomic uint32_t completed;                         /* the last signal; parked upon */
+    _Atomic uint32_t begun;                             /* how often begin was asked */
+    atomic_bool refuses;                                /* begin says no */
+    rlx_fault fault;                                    /* of the last batch that failed */
     void (*on_complete)(struct harness_stream *stream); /* NULL allowed; nothing of the stream is touched afterwards */
     void *user;
 } harness_stream;
@@ -222,6 +222,14 @@ static inline void harness_spin(uint64_t ns) {
 static inline void harness_sleep(uint64_t ns) {
     struct timespec time = { .tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000) };
     nanosleep(&time, NULL);
+}
+
+/* Where the project's sources lie: this file is tests/unit/cpu_harness.h in there. */
+static inline const char *harness_project_folder(void) {
+    static char folder[1024] = __FILE__;
+    char *end = strstr(folder, "tests/unit/");
+    if (end) *end = '\0';
+    return folder[0] ? folder : ".";
 }
 
 /* A small generator of its own, so that a seed says it all. */

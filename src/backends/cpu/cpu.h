@@ -83,8 +83,8 @@ typedef struct rlx_cpu_strand {
 /* A command cut into parts that can run in any order and side by side: groups, rows, or blocks of bytes. */
 typedef struct rlx_cpu_task {
     const rlx_packet *packet;
-    uint64_t count;          /* parts */
-    uint64_t block;          /* bytes of a part within one row; 0: parts are groups or rows */
+    uint64_t count;            /* parts */
+    uint64_t block;            /* bytes of a part within one row; 0: parts are groups or rows */
     _Atomic uint64_t *part_ps; /* where the cost of a part is remembered; NULL: nowhere */
 } rlx_cpu_task;
 
@@ -106,14 +106,14 @@ void rlx_cpu_strand_resume(rlx_cpu_worker *worker, const rlx_cpu_strand *strand,
 typedef struct rlx_cpu_offer rlx_cpu_offer;
 struct rlx_cpu_offer {
     void (*help)(rlx_cpu_worker *worker, rlx_cpu_offer *offer); /* called by a worker that was counted as a member */
-    rlx_cpu_offer *next, *previous; /* pool->lock guards this and all below */
-    uint32_t wanted;                /* workers that could join; it is listed while there are any */
-    uint32_t members;               /* workers that are in it */
+    rlx_cpu_offer *next, *previous;                             /* pool->lock guards this and all below */
+    uint32_t wanted;  /* workers that could join; it is listed while there are any */
+    uint32_t members; /* workers that are in it */
 };
 
 /* A command that several workers run. There are as many of them as threads, since each holds a worker at least. */
 typedef struct rlx_cpu_job {
-    rlx_cpu_offer offer;      /* first: what leads back here */
+    rlx_cpu_offer offer; /* first: what leads back here */
     rlx_cpu_task task;
     rlx_cpu_strand strand;
     struct rlx_cpu_job *next; /* in the pool's list of free ones */
@@ -133,13 +133,13 @@ struct rlx_cpu_worker {
     void *scratch;       /* shared memory of the group that runs, aligned to 64 bytes */
     void *scratch_block; /* the allocation that it lies in */
     uint32_t scratch_size;
-    uint32_t tick;       /* counts short dispatches: now and then one is timed */
-    uint64_t helped_ns;  /* what others have put into commands that ended here, for whoever sets it to 0 before */
-    rlx_cpu_job job;     /* given to the pool's list */
-    rlx_cpu_worker *next;           /* pool->lock: among the parked, the woken or the unused */
-    rlx_cpu_worker *next_of_all;    /* pool->lock */
-    bool parked;                    /* pool->lock: in the list of parked ones */
-    _Atomic uint32_t signal;        /* set to 1 to wake it */
+    uint32_t tick;        /* counts short dispatches: now and then one is timed */
+    uint64_t helped_ns;   /* what others have put into commands that ended here, for whoever sets it to 0 before */
+    rlx_cpu_job job;      /* given to the pool's list */
+    rlx_cpu_worker *next; /* pool->lock: among the parked, the woken or the unused */
+    rlx_cpu_worker *next_of_all; /* pool->lock */
+    bool parked;                 /* pool->lock: in the list of parked ones */
+    _Atomic uint32_t signal;     /* set to 1 to wake it */
 };
 
 /* `size` bytes of scratch; NULL when out of memory. */
@@ -147,22 +147,22 @@ void *rlx_cpu_worker_scratch(rlx_cpu_worker *worker, uint32_t size);
 void rlx_cpu_worker_clear(rlx_cpu_worker *worker);
 
 struct rlx_cpu_pool {
-    uint32_t workers;           /* threads that compute at once */
-    bool spins;                 /* idle threads look around before they park: there is a processor to spare */
-    _Atomic uint32_t refs;      /* the device's and each thread's */
-    _Atomic uint32_t computing; /* threads with work, those inside a host call not counted */
-    _Atomic uint32_t pending;   /* streams in the queue, and workers that offers want; changed under lock */
-    atomic_bool started;        /* there is a thread, and always will be: written under start_lock */
-    rlx_mutex start_lock;       /* held while the first thread starts; taken before lock */
-    rlx_mutex lock;             /* guards all below */
+    uint32_t workers;             /* threads that compute at once */
+    bool spins;                   /* idle threads look around before they park: there is a processor to spare */
+    _Atomic uint32_t refs;        /* the device's and each thread's */
+    _Atomic uint32_t computing;   /* threads with work, those inside a host call not counted */
+    _Atomic uint32_t pending;     /* streams in the queue, and workers that offers want; changed under lock */
+    atomic_bool started;          /* there is a thread, and always will be: written under start_lock */
+    rlx_mutex start_lock;         /* held while the first thread starts; taken before lock */
+    rlx_mutex lock;               /* guards all below */
     rlx_cpu_stream *first, *last; /* streams with work that no worker runs, in the order in which they came */
-    rlx_cpu_offer offers;       /* head of the ring of listed offers */
-    rlx_cpu_job *jobs;          /* free ones */
-    rlx_cpu_worker *parked;     /* the one that parked last first: its caches are the warmest */
-    rlx_cpu_worker *unused;     /* without a thread */
+    rlx_cpu_offer offers;         /* head of the ring of listed offers */
+    rlx_cpu_job *jobs;            /* free ones */
+    rlx_cpu_worker *parked;       /* the one that parked last first: its caches are the warmest */
+    rlx_cpu_worker *unused;       /* without a thread */
     rlx_cpu_worker *all;
-    uint32_t threads;           /* alive */
-    uint32_t idle;              /* of these, awake and looking for work, or just woken */
+    uint32_t threads; /* alive */
+    uint32_t idle;    /* of these, awake and looking for work, or just woken */
     bool closing;
 };
 
@@ -196,25 +196,25 @@ rlx_cpu_step rlx_cpu_share(rlx_cpu_worker *worker, const rlx_cpu_task *task, con
 /* ---- Streams (stream.c) ---- */
 
 struct rlx_cpu_stream {
-    rlx_cpu_pool *pool;           /* NULL: sync */
+    rlx_cpu_pool *pool; /* NULL: sync */
     const rlx_stream_sink *sink;
-    rlx_cpu_worker *own;          /* sync: what its commands run on */
-    rlx_cpu_stream *next;         /* pool->lock: in the queue */
-    _Atomic uint32_t refs;        /* the core's, and the pool's while it is active */
+    rlx_cpu_worker *own;   /* sync: what its commands run on */
+    rlx_cpu_stream *next;  /* pool->lock: in the queue */
+    _Atomic uint32_t refs; /* the core's, and the pool's while it is active */
 
     /* The batch that runs: for the worker that has the stream, handed on through pool->lock. */
-    bool running;                 /* there is one */
+    bool running; /* there is one */
     uint64_t signal;
-    const rlx_packet *at;         /* the command under way, NULL behind the last */
-    rlx_cpu_program *program;     /* run as a plain loop by that command, NULL otherwise */
-    uint32_t node;                /* of it, the one under way */
-    uint32_t commands;            /* since the core was asked whether to go on */
-    rlx_fault fault;              /* status RLX_OK: none */
+    const rlx_packet *at;     /* the command under way, NULL behind the last */
+    rlx_cpu_program *program; /* run as a plain loop by that command, NULL otherwise */
+    uint32_t node;            /* of it, the one under way */
+    uint32_t commands;        /* since the core was asked whether to go on */
+    rlx_fault fault;          /* status RLX_OK: none */
 
-    rlx_mutex lock;               /* guards all below */
-    rlx_batch *queue;             /* a ring of `room`, a power of two */
+    rlx_mutex lock;   /* guards all below */
+    rlx_batch *queue; /* a ring of `room`, a power of two */
     uint32_t head, count, room;
-    bool active;                  /* queued in the pool, or with a worker */
+    bool active; /* queued in the pool, or with a worker */
 };
 
 rlx_status rlx_cpu_stream_open(void *device, const rlx_stream_desc *desc, const rlx_stream_sink *sink, void **stream);
@@ -231,34 +231,34 @@ void rlx_cpu_stream_resume(rlx_cpu_worker *worker, rlx_cpu_stream *stream, const
 /* A graph cut into segments: chains of nodes in which each waits for nothing but the one before it. A segment is what a
  * worker takes; only its first node waits for other segments, and only its last one is waited for. */
 struct rlx_cpu_program {
-    rlx_cpu_offer offer;         /* first: the ready segments, while a run is under way */
+    rlx_cpu_offer offer; /* first: the ready segments, while a run is under way */
     const rlx_graph *graph;
-    rlx_cpu_pool *pool;          /* NULL: sync */
-    bool chain;                  /* nothing in it can overlap here: always a plain loop, and no segments are made */
+    rlx_cpu_pool *pool; /* NULL: sync */
+    bool chain;         /* nothing in it can overlap here: always a plain loop, and no segments are made */
 
-    uint32_t count;              /* segments */
-    uint32_t *nodes;             /* numbers of nodes, a segment's together and in order */
-    uint32_t *start;             /* count + 1: where a segment's begin */
-    uint32_t *predecessors;      /* how many segments each waits for */
-    uint32_t *first;             /* count + 1: where its successors begin */
-    uint32_t *successors;        /* numbers of segments, always higher */
+    uint32_t count;         /* segments */
+    uint32_t *nodes;        /* numbers of nodes, a segment's together and in order */
+    uint32_t *start;        /* count + 1: where a segment's begin */
+    uint32_t *predecessors; /* how many segments each waits for */
+    uint32_t *first;        /* count + 1: where its successors begin */
+    uint32_t *successors;   /* numbers of segments, always higher */
 
     /* For one run at a time: by the worker that starts or ends it. */
     const rlx_packet *run_packet;
     rlx_cpu_stream *stream;
     uint64_t runs;
-    bool timed;                  /* this run looks how long each segment takes */
-    bool parallel;               /* what the last such run says: overlapping pays */
+    bool timed;                   /* this run looks how long each segment takes */
+    bool parallel;                /* what the last such run says: overlapping pays */
     _Atomic uint32_t failed_node; /* nodes from here on are not run any more; UINT32_MAX: none failed */
-    _Atomic uint32_t *unmet;     /* predecessors that have not ended */
-    uint32_t *cost_ns;           /* each written by the worker that ran it */
-    uint32_t *rank_ns;           /* from the segment's start along the longest way to the end */
+    _Atomic uint32_t *unmet;      /* predecessors that have not ended */
+    uint32_t *cost_ns;            /* each written by the worker that ran it */
+    uint32_t *rank_ns;            /* from the segment's start along the longest way to the end */
 
     /* pool->lock guards these. */
-    uint32_t *ready;             /* a heap, the highest rank first */
+    uint32_t *ready; /* a heap, the highest rank first */
     uint32_t ready_count;
-    uint32_t remaining;          /* segments that have not ended (members may know of fewer) */
-    rlx_fault fault;             /* of failed_node */
+    uint32_t remaining; /* segments that have not ended (members may know of fewer) */
+    rlx_fault fault;    /* of failed_node */
 };
 
 rlx_status rlx_cpu_program_create(void *device, const rlx_graph *graph, void **program);

@@ -15,6 +15,7 @@ const rlx_host *rlx_cpu_host;
 static const rlx_format_info formats[] = {
     { RLX_CODE_HOST, "host" },
     { RLX_CODE_LIBRARY, "library" },
+    { RLX_CODE_C, "c" },
 };
 
 /* No memory has an address beyond these bits. How much of it there is, rlx_device_memory tells. */

@@ -22,6 +22,7 @@ rlx_status rlx_cpu_kernel_create(void *device, const rlx_kernel_desc *desc, cons
         status = RLX_OK;
         break;
     case RLX_CODE_LIBRARY: status = rlx_cpu_load_library(code, kernel); break;
+    case RLX_CODE_C: status = rlx_cpu_load_source(device, desc, code, kernel); break;
     default: status = rlx_cpu_host->fail(RLX_ERROR_UNSUPPORTED, "code format %u is not known here", code->format);
     }
     if (status) rlx_cpu_kernel_destroy(device, kernel);
