@@ -132,6 +132,7 @@ const char *conform_status_name(rlx_status status);
 rlx_device *conform_open_again(conform_test *t);
 rlx_device *conform_open(conform_test *t, const char *name);
 bool conform_has_device(conform_test *t, const char *name);
+const char *conform_device_name(const conform_test *t); /* of the device under test; makes no call of the library */
 
 rlx_stream *conform_stream(conform_test *t, uint32_t flags);
 rlx_stream *conform_stream_on(conform_test *t, rlx_device *device, uint32_t flags, const char *label);

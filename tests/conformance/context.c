@@ -116,6 +116,8 @@ bool conform_has_device(conform_test *t, const char *name) {
     return false;
 }
 
+const char *conform_device_name(const conform_test *t) { return t->process->options->device; }
+
 /* ---- Objects ---- */
 
 rlx_stream *conform_stream_on(conform_test *t, rlx_device *device, uint32_t flags, const char *label) {
