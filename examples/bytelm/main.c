@@ -11,18 +11,43 @@
 #include "session.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
-/* A step on the device against the same step in a plain loop, measured side by side. */
-static int bench(const options *o, learner *ours) {
-    learner *learners[] = { ours, plain_open(ours->arithmetic) }, *failed = NULL;
-    double ns[2];
-    bool good = learners[1] && bench_steps(learners, 2, o->bench, ns, &failed);
-    if (good)
-        printf(
-            "{\"name\": \"bytelm step\", \"device\": \"%s\", \"step_ns\": %.0f, \"plain_ns\": %.0f, \"ratio\": %.4f}\n",
-            ours->where, ns[0], ns[1], ns[0] / ns[1]);
-    else fprintf(stderr, "%s: %s\n", o->program, failed ? failed->message : "out of memory");
-    if (learners[1]) learners[1]->close(learners[1]);
+static void print_row(const char *name, const char *device, double ours, double baseline, double goal) {
+    printf("{\"name\": \"%s\", \"device\": \"%s\", \"ours\": %.4f, \"baseline\": %.4f, \"unit\": \"ms\", ", name,
+           device, ours / 1e6, baseline / 1e6);
+    printf("\"ratio\": %.4f, \"goal\": %.2f}", ours / baseline, goal);
+}
+
+/* Rows for `rlx bench`: a step through the driver against the same step in a plain loop, all in turn in one process. */
+static int bench(const options *o, const model_arithmetic *arithmetic) {
+    enum { PLAIN, SYNC, CPU, LEARNERS };
+    bool failed[LEARNERS] = { false };
+    learner *learners[LEARNERS] = { plain_open(arithmetic), train_open(arithmetic, "sync", 0, &failed[SYNC]),
+                                    train_open(arithmetic, "cpu", 2, &failed[CPU]) };
+    /* Two workers on one processor would tell nothing. */
+    size_t count = sysconf(_SC_NPROCESSORS_ONLN) < 2 ? CPU : LEARNERS;
+    learner *culprit = NULL;
+    double ns[LEARNERS];
+    bool good = true;
+    for (size_t i = 0; good && i < count; i++) {
+        culprit = learners[i];
+        good = learners[i] && !failed[i];
+    }
+    if (good && bench_steps(learners, count, o->bench, ns, &culprit)) {
+        printf("[");
+        print_row("bytelm step, 1 thread", "sync", ns[SYNC], ns[PLAIN], 1.01);
+        if (count > CPU) {
+            printf(",\n ");
+            print_row("bytelm step, 2 workers", "cpu", ns[CPU], ns[PLAIN], 0.65);
+        }
+        printf("]\n");
+    } else {
+        fprintf(stderr, "%s: %s\n", o->program, culprit ? culprit->message : "out of memory");
+        good = false;
+    }
+    for (size_t i = 0; i < LEARNERS; i++)
+        if (learners[i]) learners[i]->close(learners[i]);
     return good ? EXIT_GOOD : EXIT_FAILED;
 }
 
@@ -35,6 +60,8 @@ int main(int argc, char **argv) {
         fprintf(stderr, "%s: there is no arithmetic '%s' on this processor\n", o.program, o.arithmetic);
         return EXIT_USAGE;
     }
+    if (o.bench) return bench(&o, arithmetic);
+
     bool failed = false;
     learner *l = train_open(arithmetic, o.device, o.workers, &failed);
     if (!l || failed) {
@@ -42,7 +69,7 @@ int main(int argc, char **argv) {
         if (l) l->close(l);
         return EXIT_FAILED;
     }
-    code = o.bench ? bench(&o, l) : session_run(&o, l);
+    code = session_run(&o, l);
     l->close(l);
     return code;
 }

@@ -26,7 +26,7 @@ static const char help_rest[] =
     "  --losses FILE     write each step's loss as the bits of a float\n"
     "  --arithmetic A    which variant of the arithmetic: portable, avx2, avx512 (the widest that runs here);\n"
     "                    all of them give the same bits\n"
-    "  --bench N         measure instead, in N rounds, and print JSON\n"
+    "  --bench N         measure what a step costs instead, in N rounds, and print JSON\n"
     "  --json            print the figures as JSON\n"
     "  --help            this text\n"
     "\n"

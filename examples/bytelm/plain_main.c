@@ -13,7 +13,7 @@ static int bench(const options *o, learner *l) {
     double ns;
     learner *failed;
     bool good = bench_steps(&l, 1, o->bench, &ns, &failed);
-    if (good) printf("{\"name\": \"bytelm-plain step\", \"step_ns\": %.0f}\n", ns);
+    if (good) printf("{\"name\": \"bytelm-plain step\", \"ours\": %.4f, \"unit\": \"ms\"}\n", ns / 1e6);
     else fprintf(stderr, "%s: out of memory\n", o->program);
     return good ? EXIT_GOOD : EXIT_FAILED;
 }
