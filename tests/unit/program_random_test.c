@@ -482,11 +482,11 @@ static bool round_of(world *w, world *reference) {
     return good;
 }
 
-static void rounds(const char *device, uint32_t flags) {
+static void rounds(const char *device, uint32_t flags, uint32_t count) {
     static world w, reference;
     world_open(&w, device, flags), world_open(&reference, "plain", 0);
     memset(&tally, 0, sizeof tally);
-    for (uint32_t i = 0; i < 8000; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         uint64_t seed = shuffle.seed;
         if (round_of(&w, &reference)) continue;
         printf("# round %u, seed %" PRIu64 "\n", i, seed);
@@ -498,16 +498,23 @@ static void rounds(const char *device, uint32_t flags) {
     CHECK_UINT(shuffle.programs + shuffle.memory + shuffle.kernels, 0);
 }
 
-static void graphs_in_any_order_do_what_their_commands_do(void) { rounds("shuffle", 0); }
-static void graphs_without_host_addresses_do_what_their_commands_do(void) { rounds("far", 0); }
-static void devices_without_graphs_do_what_the_commands_do(void) { rounds("plain", 0); }
-static void isolated_runs_do_what_the_commands_do(void) { rounds("shuffle", RLX_STREAM_ISOLATE); }
+static void graphs_in_any_order_do_what_their_commands_do(void) { rounds("shuffle", 0, 6000); }
+static void graphs_without_host_addresses_do_what_their_commands_do(void) { rounds("far", 0, 6000); }
+static void devices_without_graphs_do_what_the_commands_do(void) { rounds("plain", 0, 3000); }
+static void isolated_runs_do_what_the_commands_do(void) { rounds("shuffle", RLX_STREAM_ISOLATE, 6000); }
+
+static void workers_do_what_the_commands_do(void) { rounds("cpu", 0, 2000); }
+static void isolated_runs_by_workers_do_what_the_commands_do(void) { rounds("cpu", RLX_STREAM_ISOLATE, 2000); }
+static void the_caller_does_what_the_commands_do(void) { rounds("sync", 0, 3000); }
 
 static const tap_test tests[] = {
     TAP(graphs_in_any_order_do_what_their_commands_do),
     TAP(graphs_without_host_addresses_do_what_their_commands_do),
     TAP(devices_without_graphs_do_what_the_commands_do),
     TAP(isolated_runs_do_what_the_commands_do),
+    TAP(workers_do_what_the_commands_do),
+    TAP(isolated_runs_by_workers_do_what_the_commands_do),
+    TAP(the_caller_does_what_the_commands_do),
 };
 
 TAP_MAIN(tests)

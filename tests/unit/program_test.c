@@ -407,6 +407,66 @@ static void a_backend_that_refuses_a_program_leaves_the_recording(void) {
     bench_close(&b);
 }
 
+/* ---- Threads ---- */
+
+/* Every run goes through the same two buffers: what it reads in the end is its own only if no other run is under way. */
+typedef struct runner {
+    rlx_device *device;
+    rlx_program *program;
+    rlx_thread thread;
+    uint32_t flags, number;
+    uint32_t wrong;
+} runner;
+
+static void run_once(runner *r, rlx_stream *stream, uint32_t value) {
+    static const unsigned char zero[256];
+    unsigned char out[256] = { 0 };
+    const rlx_slot_value values[] = { { 1, .u32 = value }, { 2, .host_out = out }, { 3, .host = zero } };
+    const rlx_run run = { .values = values, .count = 3 };
+    if (r->flags & RLX_STREAM_RECORD) { /* only to be copied from the program, while others are patching it */
+        rlx_program *outer = NULL;
+        r->wrong += rlx_stream_run(stream, r->program, &run) || rlx_stream_finish(stream, NULL, &outer);
+        rlx_program_release(outer);
+        return;
+    }
+    r->wrong += rlx_stream_run(stream, r->program, &run) || rlx_stream_submit_and_wait(stream, RLX_FOREVER);
+    for (uint32_t i = 0; i < 256; i++) r->wrong += out[i] != (unsigned char)(value * (i + 1));
+}
+
+static void *run_often(void *user) {
+    runner *r = user;
+    rlx_stream *stream = NULL;
+    r->wrong += rlx_stream_create(r->device, &(rlx_stream_desc){ .flags = r->flags }, &stream) != RLX_OK;
+    for (uint32_t i = 0; i < 300; i++) run_once(r, stream, r->number * 100 + i);
+    rlx_stream_release(stream);
+    return NULL;
+}
+
+static void runs_on_several_threads_do_not_overlap(void) {
+    bench b = bench_open("cpu");
+    rlx_buffer *z = make_buffer(b.device, 256);
+    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(b.x)), rlx_arg_buffer(rlx_whole(b.y)), rlx_arg_slot(1) };
+    CHECK_INT(rlx_stream_write_slot(b.rec, rlx_whole(b.x), 3), RLX_OK);
+    CHECK_INT(rlx_stream_dispatch(b.rec, b.kernel, &(rlx_dispatch){ .groups = { 256 }, .args = args, .arg_count = 3 }),
+              RLX_OK);
+    CHECK_INT(rlx_stream_copy(b.rec, rlx_part(z, 0, 128), rlx_part(b.y, 0, 128)), RLX_OK);
+    CHECK_INT(rlx_stream_copy(b.rec, rlx_part(z, 128, 128), rlx_part(b.y, 128, 128)), RLX_OK);
+    CHECK_INT(rlx_stream_read_slot(b.rec, 2, rlx_whole(z)), RLX_OK);
+    rlx_program *program = finish(b.rec, NULL);
+    runner runners[4];
+    const uint32_t flags[] = { 0, 0, RLX_STREAM_ISOLATE, RLX_STREAM_RECORD };
+    for (uint32_t i = 0; i < 4; i++) {
+        runners[i] = (runner){ .device = b.device, .program = program, .flags = flags[i], .number = i };
+        CHECK(rlx_thread_start(&runners[i].thread, "runner", run_often, &runners[i]));
+    }
+    for (uint32_t i = 0; i < 4; i++) {
+        rlx_thread_join(runners[i].thread);
+        CHECK_UINT(runners[i].wrong, 0);
+    }
+    rlx_program_release(program), rlx_buffer_release(z);
+    bench_close(&b);
+}
+
 /* ---- Memory ---- */
 
 static uint64_t allowed, counted;
@@ -559,6 +619,7 @@ static const tap_test tests[] = {
     TAP(a_slot_that_is_two_things_is_refused),
     TAP(finish_needs_a_recording_stream_and_a_place_for_the_program),
     TAP(a_backend_that_refuses_a_program_leaves_the_recording),
+    TAP(runs_on_several_threads_do_not_overlap),
     TAP(running_out_of_memory_leaves_streams_as_they_were),
     TAP(runs_of_a_warm_stream_allocate_nothing),
     TAP(a_batch_knows_which_programs_it_runs),
