@@ -131,7 +131,7 @@ static bool equals_definition(const list *l) {
 
 static void the_order_is_that_of_conflicts_in_random_programs(void) {
     list l = { 0 };
-    for (uint32_t round = 0; round < 30000; round++) {
+    for (uint32_t round = 0; round < 30000 / TAP_LESS; round++) {
         uint64_t start = seed;
         uint32_t commands = 1 + random_below(SMALL), space = 1 + random_below(1 + random_below(200));
         uint32_t longest = 1 + random_below(space), most = 1 + random_below(4), of_ten = random_below(11);
@@ -157,7 +157,7 @@ static void the_order_is_that_of_conflicts_in_random_programs(void) {
 /* Sets are shared most where ranges nest and overlap, and joins follow from sharing. */
 static void the_order_is_that_of_conflicts_where_ranges_nest(void) {
     list l = { 0 };
-    for (uint32_t round = 0; round < 30000; round++) {
+    for (uint32_t round = 0; round < 30000 / TAP_LESS; round++) {
         uint64_t start = seed;
         uint32_t of_ten = 1 + random_below(8);
         list_clear(&l);
@@ -277,7 +277,7 @@ static void measure(const char *what, const list *l, double edges_a_command) {
     rlx_nodes_free(&nodes);
 }
 
-enum { MANY = 100000 };
+enum { MANY = 100000 / TAP_LESS };
 
 static void readers_before_writers_of_parts_stay_linear(void) {
     list l = { 0 };
@@ -372,7 +372,7 @@ static void a_barrier_between_many_commands_stays_linear(void) {
 
 static void a_million_commands(void) {
     list l = { 0 };
-    for (uint32_t i = 0; i < 1 << 20; i++) { /* layers of 16 side by side: weights, the layer before, its own output */
+    for (uint32_t i = 0; i < (1 << 20) / TAP_LESS; i++) { /* layers of 16 side by side: weights, the layer before, its own output */
         uint32_t layer = i / 16, lane = i % 16;
         command(&l);
         reads(&l, (UINT64_C(1) << 40) + 65536 * (i % 5000), 65536);
@@ -381,7 +381,7 @@ static void a_million_commands(void) {
     }
     measure("layers of sixteen", &l, 4);
     list_clear(&l);
-    for (uint32_t i = 0; i < 1 << 20; i++) { /* nothing is touched twice but what the command before wrote */
+    for (uint32_t i = 0; i < (1 << 20) / TAP_LESS; i++) { /* nothing is touched twice but what the command before wrote */
         command_reads(&l, 256 * (uint64_t)i, 256);
         writes(&l, 256 * (uint64_t)(i + 1), 256);
         reads(&l, (UINT64_C(1) << 50) + 256 * (uint64_t)i, 256);
