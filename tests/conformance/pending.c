@@ -1,6 +1,4 @@
 #include "conform.h"
-const conform_case conform_rule12[] = { { 0 } };
-const conform_case conform_rule13[] = { { 0 } };
 const conform_case conform_rule14[] = { { 0 } };
 const conform_case conform_rule14_rows[] = { { 0 } };
 const conform_case conform_rule15[] = { { 0 } };
