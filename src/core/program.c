@@ -131,15 +131,14 @@ static rlx_status copy_touches(rlx_program *program, const rlx_recorder *recorde
 
 static rlx_status create_at_backend(rlx_program *program) {
     rlx_device *device = program->properties.device;
-    if (!device->backend.program_create) {
-        if (program->overlaps) return RLX_OK; /* runs ask the graph */
+    rlx_free(program->nodes.commands);
+    program->nodes.commands = NULL;
+    if (!device->backend.program_create && !program->overlaps) { /* nobody will ask the graph */
         rlx_nodes_free(&program->nodes);
         rlx_free(program->packets);
         program->packets = NULL;
-        return RLX_OK;
     }
-    rlx_free(program->nodes.commands);
-    program->nodes.commands = NULL;
+    if (!device->backend.program_create) return RLX_OK;
     if (!program->commands) return RLX_OK;
     rlx_error_clear();
     rlx_status status = device->backend.program_create(device->handle, &program->graph, &program->handle);

@@ -121,30 +121,43 @@ rlx_status rlx_slots_build(rlx_program *program) {
 
 /* ---- What a run gives ---- */
 
+/* The name of the slot is only put together for a message. */
+static rlx_status refuse_range(const rlx_device *device, const rlx_slot_info *slot, const rlx_range *range) {
+    rlx_resolved unused;
+    char what[16];
+    snprintf(what, sizeof what, "slot %u", slot->number);
+    return rlx_range_resolve(device, range, what, &unused);
+}
+
+static rlx_status check_argument(const rlx_device *device, const rlx_slot_info *slot, const rlx_range *range,
+                                 uint64_t size) {
+    uint64_t limit = device->properties.limits.binding_size;
+    if (range->offset % slot->alignment)
+        return rlx_fail(RLX_ERROR_ALIGNMENT, "slot %u: offset %llu is no multiple of %u, as %s requires", slot->number,
+                        (unsigned long long)range->offset, slot->alignment, device->name);
+    if (slot->argument && size > limit)
+        return rlx_fail(RLX_ERROR_LIMIT, "slot %u: %llu bytes; the limit of one binding is %llu", slot->number,
+                        (unsigned long long)size, (unsigned long long)limit);
+    return RLX_OK;
+}
+
 static rlx_status resolve_range(const rlx_program *program, const rlx_slot_info *slot, const rlx_range *range,
                                 bool records, rlx_resolved *resolved) {
     const rlx_device *device = program->object.device;
-    char what[16];
-    snprintf(what, sizeof what, "slot %u", slot->number);
-    rlx_status status = rlx_range_resolve(device, range, what, resolved);
-    if (status) return status;
-    if (resolved->slot_plus_one) { /* the recording's own slot takes this one's place */
-        if (!records)
-            return rlx_fail(RLX_ERROR_INVALID, "%s: its range is a slot, on a stream that does not record", what);
-        if (resolved->size == RLX_REST) resolved->size = 0;
-        if (!resolved->size) resolved->size = slot->size;
+    rlx_status status = rlx_range_resolve(device, range, "slot", resolved);
+    if (status) return refuse_range(device, slot, range);
+    if (!resolved->slot_plus_one) {
+        status = check_argument(device, slot, range, resolved->size);
+        if (status) return status;
+    } else if (records) { /* the recording's own slot takes this one's place */
+        if (!resolved->size || resolved->size == RLX_REST) resolved->size = slot->size;
     } else {
-        if (range->offset % slot->alignment)
-            return rlx_fail(RLX_ERROR_ALIGNMENT, "%s: offset %llu is no multiple of %u, as %s requires", what,
-                            (unsigned long long)range->offset, slot->alignment, device->name);
-        if (slot->argument && resolved->size > device->properties.limits.binding_size)
-            return rlx_fail(RLX_ERROR_LIMIT, "%s: %llu bytes; the limit of one binding is %llu", what,
-                            (unsigned long long)resolved->size,
-                            (unsigned long long)device->properties.limits.binding_size);
+        return rlx_fail(RLX_ERROR_INVALID, "slot %u: its range is a slot, on a stream that does not record",
+                        slot->number);
     }
     if (slot->size && resolved->size != slot->size && !rlx_lie("slots-of-any-size"))
-        return rlx_fail(RLX_ERROR_INVALID, "%s: a range of %llu bytes, the program was recorded with %llu", what,
-                        (unsigned long long)resolved->size, (unsigned long long)slot->size);
+        return rlx_fail(RLX_ERROR_INVALID, "slot %u: a range of %llu bytes, the program was recorded with %llu",
+                        slot->number, (unsigned long long)resolved->size, (unsigned long long)slot->size);
     return RLX_OK;
 }
 

@@ -141,6 +141,28 @@ static void a_host_pointer_into_a_shared_buffer_is_checked_like_a_range(void) {
     bench_close(&b);
 }
 
+/* Whether there is a path is asked of graphs of any size. */
+static void paths_are_found_across_many_commands(void) {
+    for (uint32_t between = 1; between <= 100000; between *= 10) {
+        bench b = bench_open("shuffle");
+        CHECK_INT(rlx_stream_copy(b.rec, rlx_part(b.x, 0, 4), rlx_slot_range(1, 4)), RLX_OK);
+        for (uint32_t i = 0; i < between; i++) /* a chain, and as many that have nothing to do with it */
+            if (rlx_stream_fill(b.rec, rlx_part(b.x, 0, 4), i, 4) || rlx_stream_fill(b.rec, rlx_part(b.x, 8, 4), i, 4))
+                break;
+        CHECK_INT(rlx_stream_copy(b.rec, rlx_part(b.y, 0, 4), rlx_part(b.x, 0, 4)), RLX_OK);
+        CHECK_INT(rlx_stream_copy(b.rec, rlx_part(b.y, 8, 4), rlx_part(b.x, 8, 4)), RLX_OK);
+        rlx_program *program = finish(b.rec, NULL);
+        CHECK_UINT(rlx_program_info(program)->commands, 2 * between + 3);
+        for (int i = 0; i < 3; i++) { /* the second time the answer is known */
+            refused(&b, RUN(&b, program, { 1, .range = rlx_part(b.y, 8, 4) }), RLX_ERROR_ALIAS, "commands 0 ('') and");
+            CHECK_INT(RUN(&b, program, { 1, .range = rlx_part(b.y, 0, 4) }), RLX_OK);
+            rlx_stream_discard(b.s);
+        }
+        rlx_program_release(program);
+        bench_close(&b);
+    }
+}
+
 static const tap_test tests[] = {
     TAP(ranges_that_overlap_unordered_accesses_are_refused),
     TAP(ranges_that_overlap_ordered_accesses_are_taken),
@@ -148,6 +170,7 @@ static const tap_test tests[] = {
     TAP(ranges_of_one_dispatch_are_compared_in_bytes),
     TAP(host_pointers_may_be_one_and_the_same),
     TAP(a_host_pointer_into_a_shared_buffer_is_checked_like_a_range),
+    TAP(paths_are_found_across_many_commands),
 };
 
 TAP_MAIN(tests)
