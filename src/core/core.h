@@ -20,7 +20,11 @@ rlx_status rlx_fail(rlx_status status, const char *format, ...) RLX_PRINTF(2, 3)
 rlx_status rlx_fail_within(rlx_status status, const char *format, ...) RLX_PRINTF(2, 3);
 rlx_status rlx_fail_memory(const char *what); /* RLX_ERROR_OUT_OF_MEMORY, without allocating */
 void rlx_note(rlx_log_level level, const char *format, ...) RLX_PRINTF(2, 3); /* a line to the user's log function */
-void rlx_error_clear(void); /* so that a backend's silence can be told from its message */
+/* What backends say (rlx_host.fail) is kept aside, and brought out by rlx_fail_within: a call that succeeds all the same, as
+ * listing devices of which one cannot be opened, leaves the thread's message as it was. */
+rlx_status rlx_fail_aside(rlx_status status, const char *format, ...) RLX_PRINTF(2, 3);
+const char *rlx_error_aside(void); /* "" if nothing was said since rlx_error_clear */
+void rlx_error_clear(void);        /* before calling a backend, so that its silence can be told from its message */
 
 /* Heap memory of the library: zeroed by rlx_allocate. Every allocation of the core and the built-in backends goes through here. */
 void *rlx_allocate(size_t size);

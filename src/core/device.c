@@ -164,6 +164,7 @@ rlx_status rlx_device_memory(rlx_device *device, rlx_memory_report *report) {
     if (!report) return rlx_fail(RLX_ERROR_INVALID, "rlx_device_memory: report is NULL");
     rlx_memory_report found = { 0 };
     if (device->backend.memory_report) {
+        rlx_error_clear();
         status = device->backend.memory_report(device->handle, &found);
         if (status) return rlx_fail_within(status, "%s", device->name);
     } else {
@@ -209,6 +210,7 @@ rlx_status rlx_host_alloc(rlx_device *device, uint64_t size, void **pointer) {
     if (size > SIZE_MAX / 2)
         return rlx_fail(RLX_ERROR_OUT_OF_MEMORY, "rlx_host_alloc: %llu bytes", (unsigned long long)size);
     if (device->backend.host_alloc) {
+        rlx_error_clear();
         status = device->backend.host_alloc(device->handle, size ? size : 1, pointer);
         return status ? rlx_fail_within(status, "%s", device->name) : RLX_OK;
     }

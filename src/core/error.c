@@ -1,5 +1,8 @@
 /* Statuses, messages, log lines and heap memory: what every other file leans on, so it leans on nothing itself.
  *
+ * A thread has two messages: the one that the user sees, and one aside for what backends say, which counts only if the
+ * core makes an error of it.
+ *
  * A message lives in a fixed buffer of its thread: failing never allocates, so that running out of memory can be told
  * like anything else. It is put together in a second buffer first, because its arguments may point into the first one
  * (rlx_fail_within does this on purpose).
@@ -17,7 +20,8 @@
 
 #define RLX_LINE_SIZE 1024
 
-static _Thread_local char error_message[RLX_MESSAGE_SIZE];
+static _Thread_local char error_message[RLX_MESSAGE_SIZE], error_aside[RLX_MESSAGE_SIZE];
+static _Thread_local bool error_fresh;        /* error_message is from after the last rlx_error_clear */
 static char newest_message[RLX_MESSAGE_SIZE]; /* of all threads: for a lie only */
 
 /* ---- Statuses ---- */
@@ -43,10 +47,8 @@ static void mark_cut(char *text, size_t size) {
 
 static RLX_PRINTF(3, 0) void format_text(char *text, size_t size, const char *format, va_list arguments) {
     int length = vsnprintf(text, size, format, arguments);
-    if (length < 0)
-        text[0] = '\0';
-    else if ((size_t)length >= size)
-        mark_cut(text, size);
+    if (length < 0) text[0] = '\0';
+    else if ((size_t)length >= size) mark_cut(text, size);
 }
 
 const char *rlx_last_error(void) {
@@ -54,7 +56,12 @@ const char *rlx_last_error(void) {
     return rlx_lie("one-message-for-all-threads") ? newest_message : error_message;
 }
 
-void rlx_error_clear(void) { error_message[0] = '\0'; }
+const char *rlx_error_aside(void) { return error_aside; }
+
+void rlx_error_clear(void) {
+    error_aside[0] = '\0';
+    error_fresh = false;
+}
 
 rlx_status rlx_fail(rlx_status status, const char *format, ...) {
     char text[RLX_MESSAGE_SIZE];
@@ -63,7 +70,19 @@ rlx_status rlx_fail(rlx_status status, const char *format, ...) {
     format_text(text, sizeof text, format, arguments);
     va_end(arguments);
     memcpy(error_message, text, strlen(text) + 1);
+    error_aside[0] = '\0';
+    error_fresh = true;
     if (rlx_lie("one-message-for-all-threads")) memcpy(newest_message, text, sizeof text);
+    return status;
+}
+
+rlx_status rlx_fail_aside(rlx_status status, const char *format, ...) {
+    char text[RLX_MESSAGE_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    format_text(text, sizeof text, format, arguments);
+    va_end(arguments);
+    memcpy(error_aside, text, strlen(text) + 1);
     return status;
 }
 
@@ -73,7 +92,7 @@ rlx_status rlx_fail_within(rlx_status status, const char *format, ...) {
     va_start(arguments, format);
     format_text(text, sizeof text, format, arguments);
     va_end(arguments);
-    const char *inner = error_message[0] ? error_message : rlx_status_text(status);
+    const char *inner = error_aside[0] ? error_aside : error_fresh ? error_message : rlx_status_text(status);
     return rlx_fail(status, "%s: %s", text, inner);
 }
 
@@ -135,10 +154,8 @@ void rlx_note(rlx_log_level level, const char *format, ...) {
     va_start(arguments, format);
     format_text(text, sizeof text, format, arguments);
     va_end(arguments);
-    if (held.depth > 0)
-        hold_line(level, text);
-    else
-        log_line(level, text);
+    if (held.depth > 0) hold_line(level, text);
+    else log_line(level, text);
 }
 
 void rlx_note_hold(void) {

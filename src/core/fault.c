@@ -113,7 +113,7 @@ rlx_failure_record *rlx_fault_record(const rlx_stream *stream, const rlx_fault *
                     : fault->help                          ? fault->help
                                                            : RLX_HELP_REOPEN;
     rlx_fault said = *fault;
-    if (!said.message[0] && rlx_last_error()[0]) keep(said.message, sizeof said.message, rlx_last_error());
+    if (!said.message[0]) keep(said.message, sizeof said.message, rlx_error_aside());
     describe(&failure, &said, first, last, help);
     return rlx_failure_record_create(&failure, help);
 }

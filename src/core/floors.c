@@ -76,14 +76,16 @@ static bool name_valid(const char *name, const char *also, size_t size) {
 rlx_status rlx_table_check(const rlx_backend *theirs, rlx_backend *ours) {
     memset(ours, 0, sizeof *ours);
     if (theirs->struct_size < offsetof(rlx_backend, name)) {
-        return rlx_fail(RLX_ERROR_INVALID, "its table says that it is %u bytes long: set struct_size to its sizeof",
-                        theirs->struct_size);
+        return rlx_fail_aside(RLX_ERROR_INVALID,
+                              "its table says that it is %u bytes long: set struct_size to its sizeof",
+                              theirs->struct_size);
     }
     if (theirs->major != RLX_BACKEND_MAJOR) {
-        return rlx_fail(RLX_ERROR_VERSION,
-                        "it was built for version %u of the backend interface and this library has version %u: build "
-                        "it with this library's <rlx/backend.h>",
-                        theirs->major, RLX_BACKEND_MAJOR);
+        return rlx_fail_aside(
+            RLX_ERROR_VERSION,
+            "it was built for version %u of the backend interface and this library has version %u: build "
+            "it with this library's <rlx/backend.h>",
+            theirs->major, RLX_BACKEND_MAJOR);
     }
     size_t known = theirs->struct_size < sizeof *ours ? theirs->struct_size : sizeof *ours;
     if (known > offsetof(rlx_backend, probe)) /* half a function is none */
@@ -93,25 +95,27 @@ rlx_status rlx_table_check(const rlx_backend *theirs, rlx_backend *ours) {
 
     if (!ours->name || !name_valid(ours->name, "", RLX_NAME_SIZE)) {
         ours->name = NULL;
-        return rlx_fail(RLX_ERROR_INVALID, "its name must be 1 to %d letters, digits, '-' and '_'", RLX_NAME_SIZE - 1);
+        return rlx_fail_aside(RLX_ERROR_INVALID, "its name must be 1 to %d letters, digits, '-' and '_'",
+                              RLX_NAME_SIZE - 1);
     }
     char missing[256];
     if (list_missing(ours, missing, sizeof missing) > 0)
-        return rlx_fail(RLX_ERROR_INVALID, "required functions are missing: %s", missing);
+        return rlx_fail_aside(RLX_ERROR_INVALID, "required functions are missing: %s", missing);
     if (known < RLX_BACKEND_REQUIRED_SIZE) {
-        return rlx_fail(RLX_ERROR_VERSION, "its table has %zu bytes and the required part alone has %zu", known,
-                        RLX_BACKEND_REQUIRED_SIZE);
+        return rlx_fail_aside(RLX_ERROR_VERSION, "its table has %zu bytes and the required part alone has %zu", known,
+                              RLX_BACKEND_REQUIRED_SIZE);
     }
     if ((ours->flags & RLX_BACKEND_SYNCHRONOUS) && (ours->flags & RLX_BACKEND_COMPLETES)) {
-        return rlx_fail(RLX_ERROR_INVALID, "it sets both RLX_BACKEND_SYNCHRONOUS and RLX_BACKEND_COMPLETES: a batch "
-                                           "ends either in submit or by complete");
+        return rlx_fail_aside(RLX_ERROR_INVALID,
+                              "it sets both RLX_BACKEND_SYNCHRONOUS and RLX_BACKEND_COMPLETES: a batch "
+                              "ends either in submit or by complete");
     }
     if (!ours->host_alloc != !ours->host_free)
-        return rlx_fail(RLX_ERROR_INVALID, "host_alloc and host_free come together: %s is missing",
-                        ours->host_alloc ? "host_free" : "host_alloc");
+        return rlx_fail_aside(RLX_ERROR_INVALID, "host_alloc and host_free come together: %s is missing",
+                              ours->host_alloc ? "host_free" : "host_alloc");
     if (!ours->program_create != !ours->program_destroy)
-        return rlx_fail(RLX_ERROR_INVALID, "program_create and program_destroy come together: %s is missing",
-                        ours->program_create ? "program_destroy" : "program_create");
+        return rlx_fail_aside(RLX_ERROR_INVALID, "program_create and program_destroy come together: %s is missing",
+                              ours->program_create ? "program_destroy" : "program_create");
     return RLX_OK;
 }
 
@@ -161,14 +165,14 @@ static rlx_status check_limits(const rlx_limits *limits) {
         const floor_rule *rule = &floor_rules[i];
         uint64_t value = limit_value(limits, rule);
         if (value < rule->least) {
-            return rlx_fail(RLX_ERROR_LIMIT, "limits.%s is %llu, below the floor of %llu", rule->name,
-                            (unsigned long long)value, (unsigned long long)rule->least);
+            return rlx_fail_aside(RLX_ERROR_LIMIT, "limits.%s is %llu, below the floor of %llu", rule->name,
+                                  (unsigned long long)value, (unsigned long long)rule->least);
         }
     }
     uint32_t alignment = limits->binding_alignment;
     if (alignment > 256 || (alignment & (alignment - 1)) != 0) {
-        return rlx_fail(RLX_ERROR_LIMIT, "limits.binding_alignment is %u, and the floor is a power of two up to 256",
-                        alignment);
+        return rlx_fail_aside(RLX_ERROR_LIMIT,
+                              "limits.binding_alignment is %u, and the floor is a power of two up to 256", alignment);
     }
     return RLX_OK;
 }
@@ -176,18 +180,18 @@ static rlx_status check_limits(const rlx_limits *limits) {
 static rlx_status check_types(const char *field, uint32_t types) {
     const uint32_t floor = RLX_TYPE_F32 | RLX_TYPE_I32 | RLX_TYPE_U32;
     if ((types & floor) == floor) return RLX_OK;
-    return rlx_fail(RLX_ERROR_LIMIT, "%s lacks%s%s%s, and the floor is f32, i32 and u32", field,
-                    types & RLX_TYPE_F32 ? "" : " f32", types & RLX_TYPE_I32 ? "" : " i32",
-                    types & RLX_TYPE_U32 ? "" : " u32");
+    return rlx_fail_aside(RLX_ERROR_LIMIT, "%s lacks%s%s%s, and the floor is f32, i32 and u32", field,
+                          types & RLX_TYPE_F32 ? "" : " f32", types & RLX_TYPE_I32 ? "" : " i32",
+                          types & RLX_TYPE_U32 ? "" : " u32");
 }
 
 static rlx_status check_formats(const rlx_device_properties *properties) {
     if (properties->format_count == 0 || !properties->formats)
-        return rlx_fail(RLX_ERROR_INVALID, "it lists no kernel format, so it could run no kernel");
+        return rlx_fail_aside(RLX_ERROR_INVALID, "it lists no kernel format, so it could run no kernel");
     for (uint32_t i = 0; i < properties->format_count; i++) {
         const rlx_format_info *format = &properties->formats[i];
         if (format->format == RLX_CODE_NONE || !format->name || !name_valid(format->name, ".", RLX_NAME_SIZE))
-            return rlx_fail(RLX_ERROR_INVALID, "formats[%u] has no number or no name", i);
+            return rlx_fail_aside(RLX_ERROR_INVALID, "formats[%u] has no number or no name", i);
     }
     return RLX_OK;
 }
@@ -218,18 +222,19 @@ static void fill_defaults(rlx_device_properties *properties, const char *backend
 rlx_status rlx_properties_check(const rlx_backend *table, const rlx_device_properties *theirs,
                                 rlx_device_properties *ours) {
     if (theirs->struct_size < PROPERTIES_REQUIRED_SIZE) {
-        return rlx_fail(RLX_ERROR_VERSION, "its properties say that they are %u bytes long and should be %zu at least",
-                        theirs->struct_size, PROPERTIES_REQUIRED_SIZE);
+        return rlx_fail_aside(RLX_ERROR_VERSION,
+                              "its properties say that they are %u bytes long and should be %zu at least",
+                              theirs->struct_size, PROPERTIES_REQUIRED_SIZE);
     }
     memset(ours, 0, sizeof *ours);
     memcpy(ours, theirs, theirs->struct_size < sizeof *ours ? theirs->struct_size : sizeof *ours);
     if (!rlx_backend_serves(table, ours->name) || !name_valid(ours->name, ":.", RLX_DEVICE_NAME_SIZE)) {
-        return rlx_fail(RLX_ERROR_INVALID,
-                        "its name must be '%s', or '%s:' and letters, digits and '-_.:', in all at most %d",
-                        table->name, table->name, RLX_DEVICE_NAME_SIZE - 1);
+        return rlx_fail_aside(RLX_ERROR_INVALID,
+                              "its name must be '%s', or '%s:' and letters, digits and '-_.:', in all at most %d",
+                              table->name, table->name, RLX_DEVICE_NAME_SIZE - 1);
     }
     if ((uint32_t)ours->kind > RLX_DEVICE_DISCRETE_GPU || (uint32_t)ours->progress > RLX_PROGRESS_CALLER)
-        return rlx_fail(RLX_ERROR_INVALID, "its kind or its progress is no value of this interface");
+        return rlx_fail_aside(RLX_ERROR_INVALID, "its kind or its progress is no value of this interface");
     fill_defaults(ours, table->name);
     rlx_status status = check_limits(&ours->limits);
     if (status == RLX_OK) status = check_types("storage_types", ours->storage_types);

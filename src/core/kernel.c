@@ -95,11 +95,10 @@ static rlx_status create_code(rlx_kernel *kernel, rlx_device *device, const rlx_
         status = device->backend.kernel_create(device->handle, desc, &code, &kernel->handle);
         kernel->properties.format = code.format;
         if (!status) return RLX_OK;
-        (void)rlx_fail_within(status, "%s", device->name);
-        if (status != RLX_ERROR_UNSUPPORTED) return status;
-        refused = true; /* and its message stays, unless a later code does better */
+        if (status != RLX_ERROR_UNSUPPORTED) return rlx_fail_within(status, "%s", device->name);
+        refused = true; /* and what it said stays, unless a later code does better */
     }
-    if (refused) return RLX_ERROR_UNSUPPORTED;
+    if (refused) return rlx_fail_within(RLX_ERROR_UNSUPPORTED, "%s", device->name);
     char names[256];
     format_names(device, names, sizeof names);
     return rlx_fail(RLX_ERROR_UNSUPPORTED, "none of its %u codes is in a format that the device takes: %s",

@@ -63,7 +63,7 @@ static rlx_status load_candidate(const char *path) {
     rlx_error_clear();
     const rlx_backend *table = entry(&rlx_host_services);
     if (table) return rlx_registry_offer(path, table);
-    const char *reason = rlx_last_error();
+    const char *reason = rlx_error_aside();
     return rlx_registry_refuse(path, "its " RLX_BACKEND_ENTRY " returned NULL%s%s", reason[0] ? ": " : "", reason);
 }
 

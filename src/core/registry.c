@@ -46,7 +46,6 @@ static struct {
     bool loaded;            /* plugins have been looked for */
     listed_device **list;   /* best first; NULL until somebody asks for all */
     uint32_t list_count;
-    char message[RLX_MESSAGE_SIZE]; /* of the thread that holds the lock, from before its call */
 } registry = { .lock = RLX_MUTEX_INIT };
 
 /* ---- Entries ---- */
@@ -97,8 +96,8 @@ static rlx_status take_table(registry_entry *entry, const rlx_backend *table) {
         entry->taken = true;
         return RLX_OK;
     }
-    return rlx_fail(RLX_ERROR_INVALID, "the name '%s' is taken by %s, which was met first", entry->table.name,
-                    earlier->path[0] ? earlier->path : "a backend that is built in or registered");
+    return rlx_fail_aside(RLX_ERROR_INVALID, "the name '%s' is taken by %s, which was met first", entry->table.name,
+                          earlier->path[0] ? earlier->path : "a backend that is built in or registered");
 }
 
 const rlx_backend *rlx_registry_backend(const char *name) {
@@ -117,7 +116,7 @@ bool rlx_registry_knows(const char *path) {
 rlx_status rlx_registry_offer(const char *path, const rlx_backend *table) {
     registry_entry *entry = create_entry(path);
     if (!entry) return rlx_fail_memory("the list of backends");
-    if (take_table(entry, table)) add_reason(entry, "%s", rlx_last_error());
+    if (take_table(entry, table)) add_reason(entry, "%s", rlx_error_aside());
     rlx_note(entry->taken ? RLX_LOG_INFO : RLX_LOG_WARNING, "backend %s: %s%s", path[0] ? path : entry->table.name,
              entry->taken ? "taken" : "refused: ", entry->reason);
     append_entry(entry);
@@ -154,8 +153,6 @@ static void registry_unlock(void) {
     rlx_note_flush();
 }
 
-/* Takes the lock, and keeps the thread's message: backends that have no device leave theirs where a call that succeeds
- * must not. */
 static rlx_status registry_lock(void) {
     rlx_status status = rlx_library_enter();
     if (status) return status;
@@ -167,21 +164,14 @@ static rlx_status registry_lock(void) {
     rlx_lock(&registry.lock);
     atomic_store_explicit(&registry.owner, self, memory_order_relaxed);
     rlx_note_hold();
-    memcpy(registry.message, rlx_last_error(), strlen(rlx_last_error()) + 1);
     status = offer_built_in();
     if (status) registry_unlock();
     return status;
 }
 
-static rlx_status registry_leave(rlx_status status) {
-    if (status == RLX_OK) (void)rlx_fail(RLX_OK, "%s", registry.message);
-    registry_unlock();
-    return status;
-}
-
 /* ---- Probing ---- */
 
-static const char *last_reason(const char *otherwise) { return rlx_last_error()[0] ? rlx_last_error() : otherwise; }
+static const char *last_reason(const char *otherwise) { return rlx_error_aside()[0] ? rlx_error_aside() : otherwise; }
 
 static void probe_entry(registry_entry *entry) {
     uint32_t count = 0;
@@ -189,10 +179,8 @@ static void probe_entry(registry_entry *entry) {
     rlx_status status = entry->table.probe(&count);
     entry->probed = true;
     entry->probed_count = status ? 0 : count;
-    if (status)
-        add_reason(entry, "probing failed: %s", last_reason(rlx_status_text(status)));
-    else if (count == 0)
-        add_reason(entry, "%s", last_reason("it found no device, and did not say why"));
+    if (status) add_reason(entry, "probing failed: %s", last_reason(rlx_status_text(status)));
+    else if (count == 0) add_reason(entry, "%s", last_reason("it found no device, and did not say why"));
     if (entry->probed_count <= RLX_DEVICES_MAX) return;
     entry->probed_count = RLX_DEVICES_MAX;
     add_reason(entry, "it counts %u devices, of which the first %d were looked at", count, RLX_DEVICES_MAX);
@@ -209,7 +197,7 @@ static void describe_device(registry_entry *entry, uint32_t index) {
     listed_device *device = &entry->devices[entry->device_count];
     if (rlx_properties_check(&entry->table, theirs, &device->properties)) {
         add_reason(entry, "device %u%s%s%s is refused: %s", index, theirs->name ? " ('" : "",
-                   theirs->name ? theirs->name : "", theirs->name ? "')" : "", rlx_last_error());
+                   theirs->name ? theirs->name : "", theirs->name ? "')" : "", rlx_error_aside());
         return;
     }
     for (uint32_t i = 0; i < entry->device_count; i++) {
@@ -334,7 +322,8 @@ rlx_status rlx_registry_find(const char *name, rlx_registry_device *found) {
     if (status == RLX_OK && !device) status = search(name, &device);
     if (status == RLX_OK && !device) status = not_found(name);
     if (status == RLX_OK) hand_out(device, found);
-    return registry_leave(status);
+    registry_unlock();
+    return status;
 }
 
 rlx_status rlx_registry_at(uint32_t i, rlx_registry_device *found) {
@@ -345,7 +334,8 @@ rlx_status rlx_registry_at(uint32_t i, rlx_registry_device *found) {
     if (status == RLX_OK && i >= registry.list_count)
         status = rlx_fail(RLX_ERROR_NOT_FOUND, "there are only %u devices", registry.list_count);
     if (status == RLX_OK) hand_out(registry.list[i], found);
-    return registry_leave(status);
+    registry_unlock();
+    return status;
 }
 
 rlx_status rlx_registry_open(const rlx_registry_device *device, const rlx_device_desc *desc, void **handle,
@@ -360,11 +350,10 @@ rlx_status rlx_registry_open(const rlx_registry_device *device, const rlx_device
             rlx_properties_check(device->table, opened.properties ? opened.properties : device->properties, properties);
         if (status) device->table->device_close(opened.device);
     }
-    if (status == RLX_OK)
-        *handle = opened.device;
-    else
-        (void)rlx_fail_within(status, "%s", device->properties->name);
-    return registry_leave(status);
+    if (status == RLX_OK) *handle = opened.device;
+    else (void)rlx_fail_within(status, "%s", device->properties->name);
+    registry_unlock();
+    return status;
 }
 
 /* ---- The public part ---- */
@@ -382,16 +371,14 @@ rlx_status rlx_backend_register(rlx_backend_entry_function entry_function) {
     } else {
         rlx_error_clear();
         const rlx_backend *table = entry_function(&rlx_host_services);
-        if (table)
-            status = take_table(entry, table);
-        else
-            status = rlx_fail(RLX_ERROR_INVALID, "the entry returned NULL: %s", last_reason("it did not say why"));
+        status = table ? take_table(entry, table) : RLX_ERROR_INVALID;
+        if (status)
+            (void)rlx_fail(status, "%s%s", table ? "" : "the entry returned NULL: ", last_reason("it did not say why"));
     }
-    if (status == RLX_OK)
-        append_entry(entry);
-    else
-        rlx_free(entry);
-    return registry_leave(status);
+    if (status == RLX_OK) append_entry(entry);
+    else rlx_free(entry);
+    registry_unlock();
+    return status;
 }
 
 /* What the two lists have in common: room for `capacity` of them at `list`, their number at `count`. */
@@ -412,7 +399,8 @@ rlx_status rlx_devices_list(const rlx_device_properties **list, uint32_t capacit
         for (uint32_t i = 0; i < registry.list_count && i < capacity; i++) list[i] = &registry.list[i]->properties;
         *count = registry.list_count;
     }
-    return registry_leave(status);
+    registry_unlock();
+    return status;
 }
 
 static void fill_report(const registry_entry *entry, rlx_backend_report *report) {
@@ -435,5 +423,6 @@ rlx_status rlx_backends_report(rlx_backend_report *list, uint32_t capacity, uint
             if (met < capacity) fill_report(entry, &list[met]);
         *count = met;
     }
-    return registry_leave(status);
+    registry_unlock();
+    return status;
 }

@@ -32,8 +32,20 @@ static void a_failure_returns_its_status_and_keeps_its_message(void) {
     CHECK_STRING(rlx_last_error(), "dst ends at 17");
     CHECK_INT(rlx_fail_memory("a stream"), RLX_ERROR_OUT_OF_MEMORY);
     CHECK_HOLDS(rlx_last_error(), "a stream");
+}
+
+static void what_a_backend_says_is_kept_aside(void) {
+    (void)rlx_fail(RLX_ERROR_RANGE, "mine");
     rlx_error_clear();
-    CHECK_STRING(rlx_last_error(), "");
+    CHECK_STRING(rlx_error_aside(), "");
+    CHECK_INT(rlx_host_services.fail(RLX_ERROR_BACKEND, "theirs %d", 7), RLX_ERROR_BACKEND);
+    CHECK_STRING(rlx_error_aside(), "theirs 7");
+    CHECK_STRING(rlx_last_error(), "mine"); /* until somebody makes an error of it */
+    CHECK_INT(rlx_fail_within(RLX_ERROR_BACKEND, "cpu"), RLX_ERROR_BACKEND);
+    CHECK_STRING(rlx_last_error(), "cpu: theirs 7");
+    CHECK_STRING(rlx_error_aside(), "");
+    (void)rlx_fail_within(RLX_ERROR_BACKEND, "buffer");
+    CHECK_STRING(rlx_last_error(), "buffer: cpu: theirs 7");
 }
 
 static void a_context_is_put_before_the_message(void) {
@@ -243,6 +255,7 @@ static void the_first_use_may_come_from_many_threads_at_once(void) { CHECK_INT(i
 static const tap_test tests[] = {
     TAP(every_status_has_a_text_of_its_own),
     TAP(a_failure_returns_its_status_and_keeps_its_message),
+    TAP(what_a_backend_says_is_kept_aside),
     TAP(a_context_is_put_before_the_message),
     TAP(a_message_may_quote_the_one_before_it),
     TAP(a_long_message_is_cut_between_characters),
