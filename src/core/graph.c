@@ -1,18 +1,19 @@
 /* The dependency graph of a program, from what its commands access.
  *
  * THE RULE is that of every runtime that derives dependencies from data (OpenMP's task dependences, StarPU, Legion):
- * each piece of memory remembers its last writer and the readers since. A reader depends on the writer; a writer depends on
- * the readers, or on the last writer where nobody has read, and becomes the last writer.
+ * each piece of memory remembers its last writer and the readers since. A reader depends on the writer; a writer depends
+ * on the readers, or on the last writer where nobody has read, and becomes the last writer.
  *
  * PIECES. Done literally this is quadratic: a range may consist of many pieces, and many readers may precede many
  * writers. So the pieces of a part (ranks.c) are the leaves of a segment tree (de Berg et al., Computational Geometry,
  * ch. 10), and an access touches only the O(log n) nodes that its range is made of. A tree node is
  *
  *     uniform: all below has one last writer and one set of readers, whatever its children say; or
- *     mixed:   its children know, and `pending` is a set of readers of all below, who came after what the children know.
+ *     mixed:   its children know, and `pending` is a set of readers of all below, who came after what they know.
  *
- * SETS of commands are never copied: a set is a command or the union of two sets. A tree node keeps the sets that an access to
- * all of it depends on, and makes them anew from its children only when they are asked for and something has changed.
+ * SETS of commands are never copied: a set is a command or the union of two sets. A tree node keeps the sets that an
+ * access to all of it depends on, and makes them anew from its children only when they are asked for and something has
+ * changed.
  *
  * JOINS. A set that commands depend on once becomes plain edges. The second time it becomes a join: a node that does
  * nothing, with edges from all members. So each union is walked at most three times, and n accesses give O(n log n)

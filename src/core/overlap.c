@@ -1,8 +1,8 @@
 /* What a run's slots may not do: overlap another access of the program in a way that the graph knows nothing of.
  *
  * REGIONS. Each different range of words that the program touches at a fixed place is a region, with its accesses in
- * order; and so is what each slot is given. The graph has ordered a region's own accesses. Two regions that overlap in a
- * run are gone through together, like two sorted lists that are merged, with the last writer and the readers since of
+ * order; and so is what each slot is given. The graph has ordered a region's own accesses. Two regions that overlap in
+ * a run are gone through together, like two sorted lists that are merged, with the last writer and the readers since of
  * each: wherever an access has to follow one of the other region, there must be a path in the graph. So two regions
  * cost as many looks as they have accesses, and a range that overlaps nothing costs a search in a tree.
  *
@@ -357,7 +357,7 @@ static const uint32_t *slot_accesses(const rlx_program *program, uint32_t place)
     return program->overlaps->accesses + program->slots[place].first_access;
 }
 
-/* All regions from `first` to end - 1 that the slot's range overlaps. What is only read may overlap what is only read. */
+/* All regions from `first` to end - 1 that the slot's range overlaps. Two that are only read may overlap. */
 static rlx_status compare_regions(const search *s, uint32_t first, uint32_t end) {
     if (first == end) return RLX_OK;
     const rlx_overlaps *overlaps = s->program->overlaps;

@@ -10,8 +10,8 @@
  *
  * SLOTS have no address until a run. In the graph a range slot is a word of its own, so commands that use one slot are
  * ordered by it; that the range conflicts with no other access that the graph leaves unordered is checked at each run
- * (overlap.c). Host pointers are ordered so that they need not differ: what a program writes through one is ordered with every
- * access of it to plain host memory (WRITE sources and READ destinations), and what it reads through one with every
+ * (overlap.c). Host pointers are ordered so that they need not differ: what a program writes through one is ordered with
+ * every access of it to plain host memory (WRITE sources and READ destinations), and what it reads through one with every
  * such write. For that, plain host memory appears a second time, where a host slot can cover all of it. A host pointer
  * into a SHARED buffer is checked at each run like a range. */
 #ifndef RLX_PROGRAM_H
@@ -68,8 +68,8 @@ typedef struct rlx_recorder {
     rlx_slot_ref condition; /* of the commands being encoded */
 } rlx_recorder;
 
-/* Makes room for that many more of each, so that an encoder can add them after its last check and cannot fail. A barrier
- * takes the room of an interval. */
+/* Makes room for that many more of each, so that an encoder can add them after its last check and cannot fail. A
+ * barrier takes the room of an interval. */
 rlx_status rlx_recorder_reserve(rlx_recorder *recorder, uint64_t intervals, uint64_t fixups);
 void rlx_recorder_interval(rlx_recorder *recorder, uint32_t command, uint64_t begin, uint64_t size, bool write);
 void rlx_recorder_fixup(rlx_recorder *recorder, const rlx_fixup *fixup);
@@ -119,8 +119,8 @@ typedef struct rlx_run_values {
     rlx_slot_state states[];
 } rlx_run_values;
 
-/* Makes program->slots of the fixups, which then refer to them. Errors: INVALID (one slot as two kinds or sizes), ALIAS (one slot
- * twice in a dispatch that writes it). */
+/* Makes program->slots of the fixups, which then refer to them. Errors: INVALID (one slot as two kinds or sizes), ALIAS
+ * (one slot twice in a dispatch that writes it). */
 rlx_status rlx_slots_build(rlx_program *program);
 /* Checks what a run gives. On a recording stream a range may be another slot. */
 rlx_status rlx_slots_resolve(const rlx_program *program, const rlx_run *run, bool records, rlx_slot_state *states);

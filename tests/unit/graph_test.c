@@ -372,7 +372,7 @@ static void a_barrier_between_many_commands_stays_linear(void) {
 
 static void a_million_commands(void) {
     list l = { 0 };
-    for (uint32_t i = 0; i < (1 << 20) / TAP_LESS; i++) { /* layers of 16 side by side: weights, the layer before, its own output */
+    for (uint32_t i = 0; i < (1 << 20) / TAP_LESS; i++) { /* layers of 16: weights, the layer before, its own output */
         uint32_t layer = i / 16, lane = i % 16;
         command(&l);
         reads(&l, (UINT64_C(1) << 40) + 65536 * (i % 5000), 65536);
@@ -381,7 +381,7 @@ static void a_million_commands(void) {
     }
     measure("layers of sixteen", &l, 4);
     list_clear(&l);
-    for (uint32_t i = 0; i < (1 << 20) / TAP_LESS; i++) { /* nothing is touched twice but what the command before wrote */
+    for (uint32_t i = 0; i < (1 << 20) / TAP_LESS; i++) { /* each reads what the one before wrote */
         command_reads(&l, 256 * (uint64_t)i, 256);
         writes(&l, 256 * (uint64_t)(i + 1), 256);
         reads(&l, (UINT64_C(1) << 50) + 256 * (uint64_t)i, 256);

@@ -409,7 +409,7 @@ static void a_backend_that_refuses_a_program_leaves_the_recording(void) {
 
 /* ---- Threads ---- */
 
-/* Every run goes through the same two buffers: what it reads in the end is its own only if no other run is under way. */
+/* Every run goes through the same two buffers: what it reads in the end is its own only if no other run is going. */
 typedef struct runner {
     rlx_device *device;
     rlx_program *program;
