@@ -2,21 +2,34 @@
  * nothing beyond them. A handle of memory is no pointer, so that using it as one ends the process. */
 #include "base.h"
 
+#include <stdatomic.h>
+
 #define HANDLE_MASK ((uintptr_t)0x5a5a << 48)
-#define ARGS_MAX 64 /* 8 buffers and 32 values of 4 bytes are the limits below */
+#define BLOCKS_MAX 65536 /* of memory, on all devices together: more is out of memory */
+#define ARGS_MAX 64      /* 8 buffers and 32 values of 4 bytes are the limits below */
+
+static atomic_uint blocks;
 
 static void *mask(void *pointer) { return (void *)((uintptr_t)pointer ^ HANDLE_MASK); }
 
 static rlx_status places_allocate(void *device, uint64_t size, rlx_memory_kind kind, rlx_memory_block *block) {
     if (kind != RLX_MEMORY_DEVICE) broken("shared memory is asked only of devices with RLX_CAN_HOST_POINTER");
-    rlx_status status = memory_allocate(device, size, kind, block);
-    if (status) return status;
+    rlx_status status = RLX_ERROR_OUT_OF_MEMORY;
+    if (atomic_fetch_add(&blocks, 1) < BLOCKS_MAX) status = memory_allocate(device, size, kind, block);
+    else (void)host->fail(status, "all %d blocks are taken", BLOCKS_MAX);
+    if (status) {
+        atomic_fetch_sub(&blocks, 1);
+        return status;
+    }
     block->memory = mask(block->memory);
     block->host = NULL;
     return RLX_OK;
 }
 
-static void places_free(void *device, void *memory) { memory_free(device, mask(memory)); }
+static void places_free(void *device, void *memory) {
+    memory_free(device, mask(memory));
+    atomic_fetch_sub(&blocks, 1);
+}
 
 static rlx_place resolve(const rlx_place *place) {
     if (place->host) broken("a place has a host address only if its block has one");
