@@ -617,7 +617,7 @@ RLX_CHECKED rlx_status rlx_stream_wait(rlx_stream *stream, uint64_t timeout_ns);
 /* rlx_stream_submit, then rlx_point_wait on that point. After RLX_TIMEOUT the work is still submitted. */
 RLX_CHECKED rlx_status rlx_stream_submit_and_wait(rlx_stream *stream, uint64_t timeout_ns);
 
-/* Drops what is encoded and not submitted, and its depends. */
+/* Drops what is encoded and not submitted, its depends, and a recording's condition. */
 RLX_API void rlx_stream_discard(rlx_stream *stream);
 
 /* ---- 10. Program ------------------------------------------------------------------------------------------------ *
@@ -659,7 +659,9 @@ typedef struct rlx_program_desc {
 } rlx_program_desc;
 
 /* Takes what is encoded on a recording stream as a program; the stream is empty again and can record another one. The
- * program retains its objects. `desc` may be NULL. *Given*. Errors: ORDER if the stream does not record. */
+ * program retains its objects. `desc` may be NULL. *Given*. On an error the recording is still there. Errors: ORDER if
+ * the stream does not record, INVALID (one slot used as two kinds, or with two sizes), ALIAS (one range slot twice in a
+ * dispatch that writes it). */
 RLX_CHECKED rlx_status rlx_stream_finish(rlx_stream *stream, const rlx_program_desc *desc, rlx_program **program);
 
 /* A slot's value for one run; the slot's kind decides which member is read. */
@@ -688,10 +690,11 @@ typedef struct rlx_run {
 } rlx_run;
 
 /* Runs a program, as one command of the stream. `run` may be NULL if it has no slots. Runs of one program never overlap,
- * on whatever streams they are (rule 16). On a recording stream its commands are recorded with these values.
- * Errors: INVALID (a slot missing, twice or unknown; a host pointer NULL), ALIAS (a range given here overlaps another
- * access of the program so that the recorded order would no longer be right: record it with ranges that may overlap, or
- * give disjoint ones), and for each slot those of the commands that it is used in. */
+ * on whatever streams they are (rule 16). On a recording stream its commands are recorded with these values, among which
+ * a range may be a slot of the outer recording (rlx_slot_range). Errors: INVALID (a slot missing, twice or unknown; a
+ * host pointer NULL), ALIAS (a range given here, or a host pointer into a SHARED buffer, overlaps another access of the
+ * program so that the recorded order would no longer be right: record it with ranges that may overlap, or give disjoint
+ * ones), and for each slot those of the commands that it is used in. */
 RLX_CHECKED rlx_status rlx_stream_run(rlx_stream *stream, rlx_program *program, const rlx_run *run);
 
 RLX_API void rlx_program_retain(rlx_program *program);

@@ -106,10 +106,11 @@ void rlx_stream_destroy(rlx_stream *stream) {
 /* ---- Submit, discard ---- */
 
 void rlx_stream_discard(rlx_stream *stream) {
-    if (!stream || rlx_forked() || !stream->current) return;
+    if (!stream || rlx_forked()) return;
+    rlx_recorder_reset(&stream->recorder); /* a condition can be set before the first command */
     rlx_batch_state *batch = stream->current;
+    if (!batch) return;
     stream->current = NULL;
-    rlx_recorder_reset(&stream->recorder);
     rlx_batch_unhold(batch);
     rlx_batch_unref(batch);
 }
