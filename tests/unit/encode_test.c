@@ -247,7 +247,17 @@ static void rows_that_do_not_fit_are_refused(void) {
     rlx_buffer_release(buffer), rlx_stream_release(s), rlx_device_release(device);
 }
 
+static void discard_forgets_a_condition(void) {
+    rlx_device *device = fake_device("fake");
+    rlx_stream *s = fake_stream_create(device, RLX_STREAM_RECORD);
+    CHECK_INT(rlx_stream_condition(s, rlx_slot(0)), RLX_OK);
+    rlx_stream_discard(s);
+    CHECK_UINT(s->recorder.condition.plus_one, 0);
+    rlx_stream_release(s), rlx_device_release(device);
+}
+
 static const tap_test tests[] = {
+    TAP(discard_forgets_a_condition),
     TAP(a_dispatch_is_laid_out_in_the_order_of_the_parameters),
     TAP(a_packet_of_three_buffers_and_two_values_is_small),
     TAP(a_refused_dispatch_says_why_and_leaves_no_trace),
