@@ -21,6 +21,7 @@
 
 enum {
     LOOKS = 20,        /* at the held-out bytes during a run, */
+    LOOK_STEPS = 25,   /* after no fewer steps than so many each, */
     LOOK_BATCHES = 32, /* at no more than so many batches of them */
     SAMPLE_SIZE = 480, /* bytes to draw */
 };
@@ -177,14 +178,16 @@ static progress_state state_of(const session *s) {
 static bool train(session *s) {
     progress_begin(&s->progress);
     s->began = report_clock();
-    int looks = 0;
+    double next_look = 0;
+    uint64_t next_step = s->first_step;
     for (;;) {
         progress_state p = state_of(s);
         progress_show(&s->progress, &p);
         if (p.done >= 1 || stopped_by) break;
-        if (p.done * LOOKS >= looks) {
+        if (p.done >= next_look && s->model.step >= next_step) {
             if (!look(s)) return false;
-            looks = (int)(p.done * LOOKS) + 1;
+            next_look = p.done + 1.0 / LOOKS;
+            next_step = s->model.step + LOOK_STEPS;
         }
         if (!train_one(s)) return false;
     }
