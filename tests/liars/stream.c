@@ -2,6 +2,7 @@
 #include "liar.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <time.h>
 
 #define QUEUE_ROOM 1000 /* where a submit that must not block does */
@@ -66,6 +67,7 @@ static void complete(const rlx_stream_sink *sink, uint64_t signal, const rlx_fau
     falsify_fault(stream, &fault);
     pthread_cond_broadcast(&stream->ended);
     pthread_mutex_unlock(&stream->lock);
+    if (fault.status && liar_tells("device-prints")) fprintf(stderr, "liar: batch %d failed\n", (int)signal);
     bool told = batch->told;
     liar_batch_free(batch);
     if (!told) stream->core->complete(stream->core, signal, fault.status ? &fault : NULL);
