@@ -136,6 +136,7 @@ static rlx_cpu_step fill_bytes(rlx_cpu_worker *worker, const rlx_packet_fill *fi
 
 /* ---- Dispatches ---- */
 
+/* Inlined into the loops: what stands around a short kernel is what a program costs. */
 static inline rlx_status run_groups(rlx_cpu_worker *worker, const rlx_packet_dispatch *dispatch, uint64_t first,
                                     uint64_t count) {
     const rlx_cpu_kernel *kernel = dispatch->kernel;
@@ -154,16 +155,20 @@ static inline rlx_status run_groups(rlx_cpu_worker *worker, const rlx_packet_dis
     return kernel->function(&call, first, count);
 }
 
-static rlx_cpu_step dispatch_alone(rlx_cpu_worker *worker, const rlx_packet_dispatch *dispatch, rlx_fault *fault) {
-    rlx_status status = run_groups(worker, dispatch, 0, dispatch->group_count);
-    if (!status) return RLX_CPU_DONE;
+static rlx_cpu_step dispatch_failed(const rlx_packet_dispatch *dispatch, rlx_status status, rlx_fault *fault) {
     rlx_cpu_task task = { .packet = &dispatch->base, .count = dispatch->group_count };
     rlx_cpu_fault_set(fault, status, &task, 0, task.count);
     return RLX_CPU_FAILED;
 }
 
-static rlx_cpu_step dispatch_groups(rlx_cpu_worker *worker, const rlx_packet_dispatch *dispatch,
-                                    const rlx_cpu_strand *strand, rlx_fault *fault) {
+static inline rlx_cpu_step dispatch_alone(rlx_cpu_worker *worker, const rlx_packet_dispatch *dispatch,
+                                          rlx_fault *fault) {
+    rlx_status status = run_groups(worker, dispatch, 0, dispatch->group_count);
+    return status ? dispatch_failed(dispatch, status, fault) : RLX_CPU_DONE;
+}
+
+static inline rlx_cpu_step dispatch_groups(rlx_cpu_worker *worker, const rlx_packet_dispatch *dispatch,
+                                           const rlx_cpu_strand *strand, rlx_fault *fault) {
     if (dispatch->group_count == 1 || !worker->pool || worker->pool->workers == 1)
         return dispatch_alone(worker, dispatch, fault);
     rlx_cpu_kernel *kernel = dispatch->kernel;
@@ -205,11 +210,9 @@ static rlx_cpu_step refuse(const rlx_packet *packet, rlx_fault *fault) {
     return RLX_CPU_FAILED;
 }
 
-rlx_cpu_step rlx_cpu_command(rlx_cpu_worker *worker, const rlx_packet *packet, const rlx_cpu_strand *strand,
-                             rlx_fault *fault) {
-    if (packet->flags & RLX_PACKET_SKIP) return RLX_CPU_DONE;
+static rlx_cpu_step run_other(rlx_cpu_worker *worker, const rlx_packet *packet, const rlx_cpu_strand *strand,
+                              rlx_fault *fault) {
     switch (packet->kind) {
-    case RLX_PACKET_DISPATCH: return dispatch_groups(worker, (const rlx_packet_dispatch *)packet, strand, fault);
     case RLX_PACKET_COPY:
     case RLX_PACKET_WRITE:
     case RLX_PACKET_READ: return move_bytes(worker, packet, strand, fault);
@@ -221,6 +224,42 @@ rlx_cpu_step rlx_cpu_command(rlx_cpu_worker *worker, const rlx_packet *packet, c
         return RLX_CPU_DONE;
     default: return refuse(packet, fault);
     }
+}
+
+static inline rlx_cpu_step run_command(rlx_cpu_worker *worker, const rlx_packet *packet, const rlx_cpu_strand *strand,
+                                       rlx_fault *fault) {
+    if (packet->flags & RLX_PACKET_SKIP) return RLX_CPU_DONE;
+    if (packet->kind == RLX_PACKET_DISPATCH)
+        return dispatch_groups(worker, (const rlx_packet_dispatch *)packet, strand, fault);
+    return run_other(worker, packet, strand, fault);
+}
+
+rlx_cpu_step rlx_cpu_command(rlx_cpu_worker *worker, const rlx_packet *packet, const rlx_cpu_strand *strand,
+                             rlx_fault *fault) {
+    return run_command(worker, packet, strand, fault);
+}
+
+rlx_cpu_step rlx_cpu_commands(rlx_cpu_worker *worker, rlx_packet *const *packets, uint32_t count, uint32_t *at,
+                              const rlx_cpu_strand *strand, rlx_fault *fault) {
+    for (; *at < count; ++*at) {
+        rlx_cpu_step step = run_command(worker, packets[*at], strand, fault);
+        if (step != RLX_CPU_DONE) return step;
+    }
+    return RLX_CPU_DONE;
+}
+
+rlx_cpu_step rlx_cpu_segment(rlx_cpu_worker *worker, rlx_cpu_strand *strand, rlx_fault *fault) {
+    const rlx_cpu_program *program = strand->program;
+    rlx_packet *const *packets = program->graph->packets;
+    const uint32_t *nodes = program->nodes + program->start[strand->segment];
+    uint32_t count = program->start[strand->segment + 1] - program->start[strand->segment];
+    for (; strand->position < count; strand->position++) {
+        uint32_t node = nodes[strand->position];
+        if (node >= atomic_load_explicit(&program->failed_node, memory_order_relaxed)) break;
+        rlx_cpu_step step = run_command(worker, packets[node], strand, fault);
+        if (step != RLX_CPU_DONE) return step;
+    }
+    return RLX_CPU_DONE;
 }
 
 /* ---- Faults ---- */

@@ -91,6 +91,11 @@ typedef struct rlx_cpu_task {
 /* Runs one command of a batch or a graph; any kind but RUN. */
 rlx_cpu_step rlx_cpu_command(rlx_cpu_worker *worker, const rlx_packet *packet, const rlx_cpu_strand *strand,
                              rlx_fault *fault);
+/* Runs a graph's packets from number *at on; after FAILED or AWAY *at is the one that it was. */
+rlx_cpu_step rlx_cpu_commands(rlx_cpu_worker *worker, rlx_packet *const *packets, uint32_t count, uint32_t *at,
+                              const rlx_cpu_strand *strand, rlx_fault *fault);
+/* Runs the nodes of a segment from strand->position on, likewise; none behind one that has failed. */
+rlx_cpu_step rlx_cpu_segment(rlx_cpu_worker *worker, rlx_cpu_strand *strand, rlx_fault *fault);
 /* Runs parts of a command here and now. */
 rlx_status rlx_cpu_task_run(rlx_cpu_worker *worker, const rlx_cpu_task *task, uint64_t first, uint64_t count);
 /* Fills in a fault: `status` as it was returned, whatever it was, for `count` parts from `first`. */

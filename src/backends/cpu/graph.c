@@ -153,6 +153,13 @@ static void fill_edges(rlx_cpu_program *program, const build *b) {
     first[0] = 0;
 }
 
+/* Until a run has been timed: a microsecond a command. */
+static void guess_costs(rlx_cpu_program *program) {
+    for (uint32_t s = 0; s < program->count; s++)
+        for (uint32_t i = program->start[s]; i < program->start[s + 1]; i++)
+            program->cost_ns[s] += program->graph->packets[program->nodes[i]]->kind == RLX_PACKET_JOIN ? 0 : 1000;
+}
+
 static bool build_segments(rlx_cpu_program *program) {
     build b;
     bool built = build_open(&b, program->graph);
@@ -168,9 +175,7 @@ static bool build_segments(rlx_cpu_program *program) {
     if (!built) goto done;
     fill_nodes(program, &b);
     fill_edges(program, &b);
-    /* Until a run has been timed: a microsecond a node. */
-    for (uint32_t s = 0; s < program->count; s++)
-        program->cost_ns[s] = 1000 * (program->start[s + 1] - program->start[s]);
+    guess_costs(program);
     program->parallel = rlx_cpu_program_rank(program);
 done:
     build_close(&b);

@@ -19,8 +19,9 @@
  * can be closed by one of its own workers, inside a completion, and closing never waits for code of the user's. */
 #include "cpu.h"
 
-#define SPIN_NS 15000  /* how long an idle thread looks around */
-#define SPIN_ROUNDS 16 /* looks between two at the clock */
+#define SPIN_NS 15000      /* how long an idle thread looks around */
+#define SPIN_ALONE_NS 2000 /* without giving its processor to others */
+#define SPIN_ROUNDS 16     /* looks between two at the clock */
 #define RETIRE_NS UINT64_C(1000000000)
 
 /* ---- Offers: under pool->lock ---- */
@@ -166,14 +167,18 @@ static bool work_once(rlx_cpu_worker *worker) {
     return true;
 }
 
+/* For a moment with nothing but pauses, then with yields: the next submit may have to come from a thread that waits for
+ * this very processor. */
 static void look_around(rlx_cpu_pool *pool) {
-    uint64_t deadline = rlx_platform_clock_ns() + SPIN_NS;
+    uint64_t begun = rlx_platform_clock_ns(), spent = 0;
     do {
         for (int i = 0; i < SPIN_ROUNDS; i++) {
             if (atomic_load_explicit(&pool->pending, memory_order_relaxed)) return;
             rlx_thread_pause();
         }
-    } while (rlx_platform_clock_ns() < deadline);
+        if (spent > SPIN_ALONE_NS) rlx_thread_yield();
+        spent = rlx_platform_clock_ns() - begun;
+    } while (spent < SPIN_NS);
 }
 
 /* Takes a worker whose time is up out of the parked ones; false if somebody else has just done so. */

@@ -15,9 +15,9 @@
 
 #include <string.h>
 
-#define TIMED_EVERY 64 /* runs; and the first two */
-#define SEGMENT_NS 100 /* what handing a segment over costs */
-#define GAIN_LEAST_NS 10000
+#define TIMED_EVERY 64      /* runs; and the first two */
+#define SEGMENT_NS 100      /* what handing a segment over costs */
+#define GAIN_LEAST_NS 10000 /* what overlapping must gain, beside a fifth of the work: costs are guesses */
 #define NO_SEGMENT UINT32_MAX
 
 /* ---- The plain loop ---- */
@@ -25,16 +25,11 @@
 rlx_cpu_step rlx_cpu_program_loop(rlx_cpu_worker *worker, rlx_cpu_stream *stream, rlx_fault *fault) {
     const rlx_graph *graph = stream->program->graph;
     const rlx_cpu_strand strand = { .stream = stream };
-    for (; stream->node < graph->count; stream->node++) {
-        rlx_cpu_step step = rlx_cpu_command(worker, graph->packets[stream->node], &strand, fault);
-        if (step == RLX_CPU_AWAY) return step; /* the stream is somebody else's now */
-        if (step == RLX_CPU_FAILED) {
-            rlx_cpu_fault_within(fault, stream->at);
-            return step;
-        }
-    }
+    rlx_cpu_step step = rlx_cpu_commands(worker, graph->packets, graph->count, &stream->node, &strand, fault);
+    if (step == RLX_CPU_AWAY) return step; /* the stream is somebody else's now */
+    if (step == RLX_CPU_FAILED) rlx_cpu_fault_within(fault, stream->at);
     stream->program = NULL;
-    return RLX_CPU_DONE;
+    return step;
 }
 
 void rlx_cpu_fault_within(rlx_fault *fault, const rlx_packet *run) {
@@ -58,7 +53,7 @@ bool rlx_cpu_program_rank(rlx_cpu_program *program) {
         work += program->cost_ns[s];
     }
     uint64_t shared = work / program->pool->workers, least = longest > shared ? longest : shared;
-    return work - least > GAIN_LEAST_NS + (uint64_t)program->count * SEGMENT_NS;
+    return work - least > GAIN_LEAST_NS + work / 5 + (uint64_t)program->count * SEGMENT_NS;
 }
 
 /* ---- The heap of ready segments: under pool->lock ---- */
@@ -93,11 +88,8 @@ static uint32_t ready_pop(rlx_cpu_program *program) {
 /* A worker's part in a run. */
 typedef struct member {
     rlx_cpu_worker *worker;
-    rlx_cpu_program *program;
-    uint32_t segment;            /* that it runs, or NO_SEGMENT */
-    uint32_t position;           /* of the node in it */
-    uint32_t ended;              /* segments that the run has not been told of yet */
-    uint64_t begun_ns, spent_ns; /* of the segment, in a timed run: see rlx_cpu_strand */
+    rlx_cpu_strand at; /* the segment that it runs (NO_SEGMENT: none), and where in it */
+    uint32_t ended;    /* segments that the run has not been told of yet */
 } member;
 
 /* Under the lock, which is released: wakes workers for what is in the heap, if its longest way is worth it. */
@@ -117,45 +109,45 @@ static void node_failed(rlx_cpu_program *program, uint32_t node, const rlx_fault
     rlx_unlock(&program->pool->lock);
 }
 
-static void segment_begin(member *m, uint32_t segment) {
-    m->segment = segment;
-    m->position = 0;
-    m->spent_ns = 0;
+/* Segments are timed as work of all who are in them: see rlx_cpu_strand. */
+static void segment_clock(member *m) {
     m->worker->helped_ns = 0;
-    m->begun_ns = m->program->timed ? rlx_platform_clock_ns() : 0;
+    m->at.begun_ns = m->at.program->timed ? rlx_platform_clock_ns() : 0;
 }
 
-/* Runs the segment's nodes from m->position on. False: they are AWAY. */
+static void segment_begin(member *m, uint32_t segment) {
+    m->at.segment = segment;
+    m->at.position = 0;
+    m->at.spent_ns = 0;
+    segment_clock(m);
+}
+
+/* Runs the segment's nodes. False: they are AWAY. */
 static bool segment_nodes(member *m) {
-    rlx_cpu_program *program = m->program;
-    const uint32_t *nodes = program->nodes + program->start[m->segment];
-    uint32_t count = program->start[m->segment + 1] - program->start[m->segment];
-    for (; m->position < count; m->position++) {
-        uint32_t node = nodes[m->position];
-        if (node >= atomic_load_explicit(&program->failed_node, memory_order_relaxed)) break;
-        const rlx_cpu_strand strand = { program->stream, program, m->segment, m->position, m->begun_ns, m->spent_ns };
+    const rlx_cpu_program *program = m->at.program;
+    for (;;) {
         rlx_fault fault;
-        rlx_cpu_step step = rlx_cpu_command(m->worker, program->graph->packets[node], &strand, &fault);
-        if (step == RLX_CPU_AWAY) return false;
-        if (step == RLX_CPU_FAILED) node_failed(program, node, &fault);
+        rlx_cpu_step step = rlx_cpu_segment(m->worker, &m->at, &fault);
+        if (step != RLX_CPU_FAILED) return step == RLX_CPU_DONE;
+        node_failed(m->at.program, program->nodes[program->start[m->at.segment] + m->at.position], &fault);
     }
-    return true;
 }
 
-/* What the segment cost, as work of all who were in it. */
+/* What the segment cost. */
 static void segment_measure(const member *m) {
-    uint64_t cost = rlx_platform_clock_ns() - m->begun_ns + m->worker->helped_ns + m->spent_ns;
-    uint32_t *kept = &m->program->cost_ns[m->segment];
-    uint64_t mixed = m->program->runs > 1 ? (cost + *kept) / 2 : cost;
+    const rlx_cpu_program *program = m->at.program;
+    uint64_t cost = rlx_platform_clock_ns() - m->at.begun_ns + m->worker->helped_ns + m->at.spent_ns;
+    uint32_t *kept = &program->cost_ns[m->at.segment];
+    uint64_t mixed = program->runs > 1 ? (cost + *kept) / 2 : cost;
     *kept = mixed < UINT32_MAX ? (uint32_t)mixed : UINT32_MAX;
 }
 
 /* Counts down the successors. One that is ready now is the next to run here; the others go into the heap. */
 static void segment_end(member *m) {
-    rlx_cpu_program *program = m->program;
-    uint32_t segment = m->segment, next = NO_SEGMENT;
+    rlx_cpu_program *program = m->at.program;
+    uint32_t segment = m->at.segment, next = NO_SEGMENT;
     bool locked = false;
-    if (m->begun_ns) segment_measure(m);
+    if (m->at.begun_ns) segment_measure(m);
     m->ended++;
     for (uint32_t e = program->first[segment]; e < program->first[segment + 1]; e++) {
         uint32_t s = program->successors[e];
@@ -171,13 +163,13 @@ static void segment_end(member *m) {
         if (further) next = s;
     }
     if (locked) offer_and_unlock(program);
-    m->segment = NO_SEGMENT;
+    m->at.segment = NO_SEGMENT;
     if (next != NO_SEGMENT) segment_begin(m, next);
 }
 
 /* Takes a ready segment, or leaves the run. True: it was the last member, and the run is over. */
 static bool member_next(member *m) {
-    rlx_cpu_program *program = m->program;
+    rlx_cpu_program *program = m->at.program;
     bool over = false;
     rlx_lock(&program->pool->lock);
     uint32_t segment = program->ready_count ? ready_pop(program) : NO_SEGMENT;
@@ -196,12 +188,12 @@ static bool member_next(member *m) {
 static bool member_work(member *m) {
     bool over = false;
     do {
-        while (m->segment != NO_SEGMENT) {
+        while (m->at.segment != NO_SEGMENT) {
             if (segment_nodes(m)) segment_end(m);
-            else m->segment = NO_SEGMENT;
+            else m->at.segment = NO_SEGMENT;
         }
         over = member_next(m);
-    } while (m->segment != NO_SEGMENT);
+    } while (m->at.segment != NO_SEGMENT);
     return over;
 }
 
@@ -219,7 +211,7 @@ static rlx_cpu_step graph_end(rlx_cpu_program *program, rlx_fault *fault) {
 
 /* Works as a member; where that ends the run, goes on with the stream. */
 static void member_work_and_go_on(member *m) {
-    rlx_cpu_program *program = m->program;
+    rlx_cpu_program *program = m->at.program;
     uint32_t entered = rlx_cpu_host->callback_enter();
     bool over = member_work(m);
     rlx_cpu_host->callback_leave(entered);
@@ -231,17 +223,17 @@ static void member_work_and_go_on(member *m) {
 }
 
 static void graph_help(rlx_cpu_worker *worker, rlx_cpu_offer *offer) {
-    member m = { .worker = worker, .program = (rlx_cpu_program *)offer, .segment = NO_SEGMENT };
+    rlx_cpu_program *program = (rlx_cpu_program *)offer;
+    member m = { worker, { .stream = program->stream, .program = program, .segment = NO_SEGMENT }, 0 };
     member_work_and_go_on(&m);
 }
 
 void rlx_cpu_program_resume(rlx_cpu_worker *worker, const rlx_cpu_strand *strand, const rlx_fault *fault) {
     rlx_cpu_program *program = strand->program;
-    member m = { .worker = worker, .program = program, .segment = strand->segment, .spent_ns = strand->spent_ns };
-    m.position = strand->position + 1;
-    m.begun_ns = program->timed ? rlx_platform_clock_ns() : 0;
-    worker->helped_ns = 0;
-    if (fault) node_failed(program, program->nodes[program->start[m.segment] + strand->position], fault);
+    member m = { worker, *strand, 0 };
+    if (fault) node_failed(program, program->nodes[program->start[strand->segment] + strand->position], fault);
+    m.at.position++;
+    segment_clock(&m);
     rlx_lock(&program->pool->lock);
     program->offer.members++; /* the segment has not ended, so the run has not either */
     rlx_unlock(&program->pool->lock);
@@ -260,7 +252,7 @@ static rlx_cpu_step graph_run(rlx_cpu_worker *worker, rlx_cpu_program *program, 
         if (!program->predecessors[s]) ready_push(program, s);
     uint32_t first = ready_pop(program);
     offer_and_unlock(program);
-    member m = { .worker = worker, .program = program };
+    member m = { worker, { .stream = program->stream, .program = program }, 0 };
     segment_begin(&m, first);
     return member_work(&m) ? graph_end(program, fault) : RLX_CPU_AWAY;
 }
