@@ -1,5 +1,5 @@
-/* What `rlx bench` compares with: the same work done by hand, with nothing of rlx-driver anywhere. A folder of its own, so
- * that this can be seen at a glance: nothing here includes a header of the library. */
+/* What `rlx bench` compares with: the same work done by hand, with nothing of rlx-driver anywhere. A folder of its own,
+ * so that this can be seen at a glance: nothing here includes a header of the library. */
 #ifndef RLX_BENCH_BASELINE_H
 #define RLX_BENCH_BASELINE_H
 
@@ -34,7 +34,8 @@ void baseline_small_adds(float *x, const float *y, uint64_t count);
 typedef struct baseline_pair baseline_pair;
 
 baseline_pair *baseline_pair_start(void); /* NULL when there is no thread to have */
-void baseline_pair_round(baseline_pair *pair); /* to the other thread and back, each woken through a condition variable */
+/* To the other thread and back, each woken through a condition variable. */
+void baseline_pair_round(baseline_pair *pair);
 void baseline_pair_stop(baseline_pair *pair);
 
 /* ---- Large loops (loops.c) ---- */

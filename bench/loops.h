@@ -14,8 +14,8 @@ static inline void loop_add(float *restrict c, const float *restrict a, const fl
     for (uint64_t i = 0; i < count; i++) c[i] = a[i] + b[i];
 }
 
-/* Bound by arithmetic: each float is read and written once, and multiplied `rounds` times in between. The caller must not
- * let the compiler know `rounds`: it would make other code of this on one side than on the other. */
+/* Bound by arithmetic: each float is read and written once, and multiplied `rounds` times in between. The caller must
+ * not let the compiler know `rounds`: it would make other code of this on one side than on the other. */
 static inline void loop_compute(float *x, uint64_t count, uint32_t rounds) {
     for (uint64_t i = 0; i < count; i++) {
         float value = x[i];

@@ -1,4 +1,4 @@
-/* What it costs at least to have another thread do something and to be told: two wake-ups through condition variables. */
+/* What it costs at least to have another thread do something and to be told: two wake-ups by condition variables. */
 #include "baseline.h"
 
 #include <pthread.h>

@@ -18,19 +18,17 @@
 static const char help[] =
     "usage: rlx bench [--json] [--device NAME] [--filter TEXT] [--list]\n"
     "\n"
-    "Measures what the layer costs, each time beside a baseline without it that is run in turn with it. A row is "
-    "called\n"
-    "OURS / BASELINE, and its ratio is that of the two costs: below 1 is better than without.\n"
+    "Measures what the layer costs, each time beside a baseline without it that is run in turn with it. A row is\n"
+    "called OURS / BASELINE, and its ratio is that of the two costs: below 1 is better than without.\n"
     "\n"
     "    --json           an array of {name, device, ours, baseline, unit, ratio, goal}; goal is a ratio, or null\n"
     "    --device NAME    only this device; by default `sync` and `cpu`\n"
     "    --filter TEXT    only rows whose name holds this\n"
     "    --list           prints the rows and measures nothing\n"
     "\n"
-    "A row that cannot be measured here is left out, and standard error says why: a device with too few workers, say, "
-    "or\n"
-    "the example program bytelm not lying beside this one. A goal that is missed is no failure: it depends on the\n"
-    "machine, and on what else runs on it.\n";
+    "A row that cannot be measured here is left out, and standard error says why: a device with too few workers,\n"
+    "say, or the example program bytelm not lying beside this one. A goal that is missed is no failure: it depends\n"
+    "on the machine, and on what else runs on it.\n";
 
 typedef struct bench_options {
     const char *device, *filter;
@@ -131,13 +129,16 @@ static uint32_t workers_of(const char *device) {
     return units;
 }
 
-/* False if the row was left out or failed, and `b` says which and why. */
-static bool run_row(bench *b, const bench_row *row, const char *device, bench_result *result) {
-    *b = (bench){ .workers = row->workers };
+static void name_result(bench_result *result, const bench_row *row, const char *device) {
     *result = (bench_result){ .goal = 0 };
-    snprintf(result->unit, sizeof result->unit, "%s", row->unit);
     snprintf(result->name, sizeof result->name, "%s", row->name);
     snprintf(result->device, sizeof result->device, "%s", device);
+    snprintf(result->unit, sizeof result->unit, "%s", row->unit);
+}
+
+/* Fills in the figures. False if the row was left out or failed, and `b` says which and why. */
+static bool run_row(bench *b, const bench_row *row, const char *device, bench_result *result) {
+    b->workers = row->workers;
     if (row->workers > 1 && workers_of(device) < row->workers)
         return bench_skip(b, "it needs more processors than this process may use");
     rlx_device_desc desc = { .workers = row->workers };
@@ -149,14 +150,21 @@ static bool run_row(bench *b, const bench_row *row, const char *device, bench_re
 
 /* ---- Output ---- */
 
+/* One call of the command. */
+typedef struct session {
+    const bench_options *options;
+    json j;
+    uint32_t rows; /* that were wanted */
+    bool well;     /* nothing failed so far */
+} session;
+
 static void print_result(const bench_result *result) {
-    char goal[32] = "", name[160];
+    char goal[32] = "", name[200];
     if (result->goal > 0)
         snprintf(goal, sizeof goal, "%8.3f %s", result->goal, result->ratio <= result->goal ? "met" : "missed");
     snprintf(name, sizeof name, "%s, %s", result->device, result->name);
     printf("%-64s %10.4g %10.4g %-3s %8.3f %s\n", name, result->ours, result->baseline, result->unit, result->ratio,
            goal);
-    fflush(stdout);
 }
 
 static void write_result(json *j, const bench_result *result) {
@@ -170,77 +178,58 @@ static void write_result(json *j, const bench_result *result) {
     if (result->goal > 0) json_number(j, "goal", result->goal);
     else json_null(j, "goal");
     json_close(j, '}');
-    fflush(j->file);
 }
 
-static void give(const bench_options *options, json *j, const bench_result *result) {
-    if (options->as_json) write_result(j, result);
+static void give(void *user, const bench_result *result) {
+    session *s = user;
+    if (s->options->list) printf("%s, %s\n", result->device, result->name);
+    else if (s->options->as_json) write_result(&s->j, result);
     else print_result(result);
+    fflush(stdout);
+}
+
+static void give_up(session *s, const char *device, const char *name, const bench *b) {
+    fprintf(stderr, "rlx bench: %s, %s: %s: %s\n", device, name, b->failed ? "failed" : "left out", b->why);
+    s->well = s->well && !b->failed;
 }
 
 /* ---- All rows ---- */
 
-static bool wanted(const bench_options *options, const char *name, const char *device, const char *only) {
-    if (only && strcmp(device, only) != 0) return false;
-    return !options->filter || strstr(name, options->filter);
+static bool wants(void *user, const char *name, const char *device) {
+    session *s = user;
+    if (s->options->device && strcmp(device, s->options->device) != 0) return false;
+    if (s->options->filter && !strstr(name, s->options->filter)) return false;
+    s->rows++;
+    return true;
 }
 
-/* Whether all that ran went well. */
-static bool run_table(const bench_options *options, const bench_row *row, const char *device, json *j) {
-    bool well = true;
+static void run_table(session *s, const bench_row *row, const char *device) {
     for (; row->name; row++) {
-        if (!wanted(options, row->name, device, row->device)) continue;
-        if (options->list) {
-            printf("%s, %s\n", device, row->name);
-            continue;
-        }
-        bench b;
+        if ((row->device && strcmp(row->device, device) != 0) || !wants(s, row->name, device)) continue;
+        bench b = { .failed = false };
         bench_result result;
-        if (run_row(&b, row, device, &result)) give(options, j, &result);
-        else fprintf(stderr, "rlx bench: %s, %s: %s: %s\n", device, row->name, b.failed ? "failed" : "left out", b.why);
-        well = well && !b.failed;
+        name_result(&result, row, device);
+        if (s->options->list || run_row(&b, row, device, &result)) give(s, &result);
+        else give_up(s, device, row->name, &b);
     }
-    return well;
-}
-
-typedef struct example_user {
-    const bench_options *options;
-    json *j;
-} example_user;
-
-static bool wants_example(void *user, const char *name, const char *device) {
-    const example_user *example = user;
-    return wanted(example->options, name, device, example->options->device);
-}
-
-static void give_example(void *user, const bench_result *result) {
-    const example_user *example = user;
-    if (example->options->list) printf("%s, %s\n", result->device, result->name);
-    else give(example->options, example->j, result);
-}
-
-static bool run_example(const bench_options *options, json *j) {
-    bench b = { .failed = false };
-    example_user user = { options, j };
-    if (!bench_example_run(&b, options->list, wants_example, give_example, &user))
-        fprintf(stderr, "rlx bench: bytelm: %s: %s\n", b.failed ? "failed" : "left out", b.why);
-    return !b.failed;
 }
 
 static int run_all(const bench_options *options) {
     static const char *const usual[] = { "sync", "cpu" };
     const char *const *devices = options->device ? &options->device : usual;
     size_t count = options->device ? 1 : sizeof usual / sizeof *usual;
-    json j = { .file = stdout };
-    bool well = true, as_json = options->as_json && !options->list;
-    if (as_json) json_open(&j, NULL, '[');
+    session s = { .options = options, .j = { .file = stdout }, .well = true };
+    bool as_json = options->as_json && !options->list;
+    if (as_json) json_open(&s.j, NULL, '[');
     else if (!options->list) printf("%-64s %10s %10s %-3s %8s %8s\n", "", "ours", "baseline", "", "ratio", "goal");
     for (size_t i = 0; i < count; i++)
-        for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
-            well = run_table(options, tables[t], devices[i], &j) && well;
-    well = run_example(options, &j) && well;
-    if (as_json) json_close(&j, ']');
-    return well ? TOOL_OK : TOOL_FAILED;
+        for (size_t t = 0; t < sizeof tables / sizeof *tables; t++) run_table(&s, tables[t], devices[i]);
+    bench b = { .failed = false };
+    if (!bench_example_run(&b, options->list, wants, give, &s)) give_up(&s, "cpu and sync", "bytelm", &b);
+    if (as_json) json_close(&s.j, ']');
+    if (s.rows > 0) return s.well ? TOOL_OK : TOOL_FAILED;
+    fprintf(stderr, "rlx bench: no row has '%s' in its name; --list tells their names\n", options->filter);
+    return TOOL_USAGE;
 }
 
 /* TOOL_OK, or what the word ends with; *done after --help. */
