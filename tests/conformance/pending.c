@@ -1,6 +1,4 @@
 #include "conform.h"
-const conform_case conform_rule15[] = { { 0 } };
-const conform_case conform_rule16[] = { { 0 } };
 const conform_case conform_rule16_slots[] = { { 0 } };
 const conform_case conform_floors[] = { { 0 } };
 const conform_case conform_capabilities[] = { { 0 } };
