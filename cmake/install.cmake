@@ -1,15 +1,16 @@
 # What an installation holds: headers, both libraries, the command, a folder for plugins, and what pkg-config and
 # find_package need. Everything is found relative to where it lies, so that the whole folder can be moved.
 
-# "../.." from FROM to TO, both relative to the prefix (or absolute: then there is nothing to move).
-function(relative_path variable from to)
+# The path from one folder of the installation to another: relative to `base`, or absolute if one of them was given so.
+function(installed_path variable base from to)
     if(IS_ABSOLUTE "${from}" OR IS_ABSOLUTE "${to}")
-        set(${variable} "${CMAKE_INSTALL_PREFIX}" PARENT_SCOPE)
+        cmake_path(ABSOLUTE_PATH to BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}" NORMALIZE OUTPUT_VARIABLE path)
     else()
-        file(RELATIVE_PATH path "/prefix/${from}" "/prefix/${to}")
-        string(REGEX REPLACE "/$" "" path "${path}")
-        set(${variable} "${path}" PARENT_SCOPE)
+        cmake_path(RELATIVE_PATH to BASE_DIRECTORY "${from}" OUTPUT_VARIABLE path)
+        set(path "${base}/${path}")
     endif()
+    string(REGEX REPLACE "/\\.?$" "" path "${path}")
+    set(${variable} "${path}" PARENT_SCOPE)
 endfunction()
 
 install(DIRECTORY include/rlx DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
@@ -18,19 +19,17 @@ install(TARGETS rlx_shared rlx_static EXPORT rlx_targets LIBRARY DESTINATION ${C
 install(DIRECTORY DESTINATION ${CMAKE_INSTALL_LIBDIR}/rlx/backends)
 install(FILES LICENSE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
-relative_path(bin_to_lib ${CMAKE_INSTALL_BINDIR} ${CMAKE_INSTALL_LIBDIR})
-set_target_properties(rlx_installed PROPERTIES INSTALL_RPATH "$ORIGIN/${bin_to_lib}")
+installed_path(rpath "$ORIGIN" ${CMAKE_INSTALL_BINDIR} ${CMAKE_INSTALL_LIBDIR})
+set_target_properties(rlx_installed PROPERTIES INSTALL_RPATH "${rpath}")
 install(TARGETS rlx_installed RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 
 # pkg-config: `pkg-config --cflags --libs rlx`.
-relative_path(pc_to_prefix ${CMAKE_INSTALL_LIBDIR}/pkgconfig .)
-if(NOT IS_ABSOLUTE "${pc_to_prefix}")
-    set(pc_to_prefix "\${pcfiledir}/${pc_to_prefix}")
-endif()
-cmake_path(APPEND pc_libdir "\${prefix}" "${CMAKE_INSTALL_LIBDIR}")
-cmake_path(APPEND pc_includedir "\${prefix}" "${CMAKE_INSTALL_INCLUDEDIR}")
+set(pc_folder ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+installed_path(pc_prefix "\${pcfiledir}" ${pc_folder} .)
+installed_path(pc_libdir "\${pcfiledir}" ${pc_folder} ${CMAKE_INSTALL_LIBDIR})
+installed_path(pc_includedir "\${pcfiledir}" ${pc_folder} ${CMAKE_INSTALL_INCLUDEDIR})
 configure_file(cmake/rlx.pc.in rlx.pc @ONLY)
-install(FILES ${CMAKE_CURRENT_BINARY_DIR}/rlx.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/rlx.pc DESTINATION ${pc_folder})
 
 # CMake: find_package(rlx), then rlx::rlx or rlx::rlx_static.
 include(CMakePackageConfigHelpers)
