@@ -51,25 +51,16 @@ static void move_parts(const rows_move *move, uint64_t block, uint64_t first, ui
     }
 }
 
-/* One run of a pattern of 4 bytes. Doubling what is there keeps the source in the cache, and memcpy is the fastest
- * writer that there is. */
+/* A cache line at a time, which compilers turn into their widest stores: for much memory faster than memset, whose
+ * string instruction stays behind them, and for little no slower than matters. */
 static void fill_row(unsigned char *row, uint64_t bytes, uint32_t pattern) {
-    enum { SOURCE = 4096 };
-    unsigned char byte = (unsigned char)pattern;
-    if (pattern == byte * UINT32_C(0x01010101)) {
-        memset(row, byte, (size_t)bytes);
-        return;
-    }
-    const unsigned char seed[4] = { byte, (unsigned char)(pattern >> 8), (unsigned char)(pattern >> 16),
-                                    (unsigned char)(pattern >> 24) };
-    uint64_t done = bytes < sizeof seed ? bytes : sizeof seed;
-    memcpy(row, seed, (size_t)done);
-    while (done < bytes) {
-        uint64_t source = done < SOURCE ? done : SOURCE, rest = bytes - done;
-        uint64_t piece = rest < source ? rest : source;
-        memcpy(row + done, row, (size_t)piece);
-        done += piece;
-    }
+    const unsigned char seed[4] = { (unsigned char)pattern, (unsigned char)(pattern >> 8),
+                                    (unsigned char)(pattern >> 16), (unsigned char)(pattern >> 24) };
+    unsigned char line[64];
+    for (size_t i = 0; i < sizeof line; i += sizeof seed) memcpy(line + i, seed, sizeof seed);
+    uint64_t at = 0;
+    for (; at + sizeof line <= bytes; at += sizeof line) memcpy(row + at, line, sizeof line);
+    memcpy(row + at, line, (size_t)(bytes - at));
 }
 
 static void fill_parts(const rlx_packet_fill *fill, uint64_t block, uint64_t first, uint64_t count) {
