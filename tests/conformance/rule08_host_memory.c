@@ -169,6 +169,22 @@ static void descriptors_of_objects_are_copied(conform_test *t) {
     rlx_stream_release(recording);
 }
 
+/* Who asks for a command's label asks late: when the command has failed. */
+static void labels_of_commands_are_copied(conform_test *t) {
+    rlx_stream *s = conform_stream(t, RLX_STREAM_ISOLATE);
+    conform_gate *gate = conform_gate_closed(t);
+    char label[16] = "my label";
+    rlx_failure failure;
+    conform_gate_hold(t, gate, s);
+    conform_refuse(t, s, RLX_ERROR_KERNEL, label);
+    memset(label, '?', sizeof label - 1);
+    CHECK_OK(t, rlx_stream_submit(s, NULL));
+    conform_gate_open(gate);
+    CHECK_STATUS(t, rlx_stream_wait(s, t->patience), RLX_ERROR_KERNEL);
+    CHECK_OK(t, rlx_stream_failure(s, &failure));
+    CHECK(t, strcmp(failure.label, "my label") == 0, "the dispatch's label; got '%s'", failure.label);
+}
+
 static rlx_status write_mark(const rlx_host_kernel *k, uint64_t first, uint64_t count) {
     if (first == 0 && count > 0) *(uint32_t *)k->args[0].data = *(const uint32_t *)k->args[1].data + k->group_size[0] + k->shared_bytes;
     return RLX_OK;
@@ -326,6 +342,7 @@ const conform_case conform_rule08[] = {
     { 8, "rows are copied", rows_are_copied, 0, 0 },
     { 8, "slot values are copied, for each run its own", slot_values_are_copied, NEEDS_GATE, 0 },
     { 8, "labels and descriptors of objects are copied", descriptors_of_objects_are_copied, 0, 0 },
+    { 8, "labels of commands are copied", labels_of_commands_are_copied, NEEDS_GATE | NEEDS_HOST_CODE, 0 },
     { 8, "a kernel's description is copied", a_kernels_description_is_copied, NEEDS_HOST_CODE, 0 },
     { 8, "what was read is valid in a later host call of the stream", what_was_read_is_valid_in_a_later_host_call, 0, 0 },
     { 8, "what was read is valid once query reports the point", what_was_read_is_valid_once_query_reports_the_point, NEEDS_PROGRESS, 0 },

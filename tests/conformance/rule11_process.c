@@ -34,6 +34,24 @@ static void listing_starts_no_thread(conform_test *t) {
     CHECK_EQUAL(t, conform_thread_count(), threads);
 }
 
+/* Plugins and drivers are looked for when the name is none that is built in. */
+static void opening_a_built_in_device_loads_nothing(conform_test *t) {
+    rlx_device *device;
+    rlx_backend_report reports[256];
+    uint32_t count = 0;
+    CHECK_OK(t, rlx_device_open(conform_device_name(t), NULL, &device));
+    bool plugins = conform_loaded("/rlx_backend_"), driver = false;
+    for (size_t i = 0; i < sizeof drivers / sizeof *drivers; i++) driver |= conform_loaded(drivers[i]);
+    CHECK_OK(t, rlx_backends_report(reports, 256, &count)); /* this looks at all there is */
+    bool built_in = false;
+    for (uint32_t i = 0; i < count && i < 256; i++)
+        built_in |= reports[i].taken && !reports[i].path[0] && strcmp(reports[i].name, rlx_device_info(device)->backend) == 0;
+    bool processor = rlx_device_info(device)->kind == RLX_DEVICE_CPU;
+    rlx_device_release(device);
+    CHECK(t, !built_in || !plugins, "no plugin is loaded for a device that is built in");
+    CHECK(t, !built_in || !processor || !driver, "no driver is loaded for a device that has none");
+}
+
 /* Threads of a pool end soon after their device: not necessarily before its release returns. */
 static void a_closed_device_leaves_no_thread(conform_test *t) {
     uint32_t threads = conform_thread_count();
@@ -237,6 +255,7 @@ static void a_child_of_a_process_that_never_used_it_is_free(conform_test *t) {
 const conform_case conform_rule11[] = {
     { 11, "no driver is loaded and no thread started before a device is asked for", no_driver_is_loaded_before_a_device_is_asked_for, NEEDS_A_FRESH_PROCESS, 0 },
     { 11, "listing devices starts no thread", listing_starts_no_thread, NEEDS_A_FRESH_PROCESS | NEEDS_TASKS | NEEDS_CPU_KIND, 0 },
+    { 11, "opening a device that is built in loads neither plugins nor drivers", opening_a_built_in_device_loads_nothing, NEEDS_A_FRESH_PROCESS, 0 },
     { 11, "a closed device leaves no thread behind", a_closed_device_leaves_no_thread, NEEDS_A_FRESH_PROCESS | NEEDS_TASKS | NEEDS_CPU_KIND, 0 },
     { 11, "the device is listed as it is", the_device_is_listed_as_it_is, 0, 0 },
     { 11, "every candidate has a reason, taken or refused", every_candidate_has_a_reason, 0, 0 },

@@ -103,7 +103,7 @@ static void falsify_group(rlx_packet_dispatch *dispatch) {
     if (dispatch->shared_bytes > 8192 && liar_tells("shared-memory-halved")) dispatch->shared_bytes = 8192;
 }
 
-static void falsify_buffer(rlx_host_arg *arg, rlx_place *place, uint32_t number) {
+static void falsify_buffer(rlx_host_arg *arg, const rlx_place *place) {
     static const uint64_t bound = UINT64_C(64) << 20, wrap = UINT64_C(128) << 20;
     const liar_memory *memory = place->memory;
     uint64_t offset = place->offset;
@@ -112,7 +112,6 @@ static void falsify_buffer(rlx_host_arg *arg, rlx_place *place, uint32_t number)
     if (liar_tells("offsets-wrap-at-128-mib")) offset %= wrap;
     arg->data = memory->host + offset;
     if (arg->size > bound && liar_tells("binding-ends-at-64-mib")) arg->size = bound;
-    if (number == 7 && liar_tells("eighth-buffer-is-the-first")) arg->data = memory->host;
 }
 
 static void falsify_value(rlx_host_arg *arg, uint64_t begin) {
@@ -132,14 +131,17 @@ static void falsify_value(rlx_host_arg *arg, uint64_t begin) {
 static bool add_dispatch(liar_batch *batch, liar_packet *packet) {
     rlx_packet_dispatch *dispatch = &packet->dispatch;
     rlx_host_arg *args = (rlx_host_arg *)(uintptr_t)dispatch->args; /* the copy's own */
-    rlx_place *places = (rlx_place *)(uintptr_t)dispatch->places;
+    const rlx_place *places = dispatch->places;
+    void *first = NULL;
     uint32_t buffers = 0;
     uint64_t values = 0;
     falsify_grid(dispatch);
     falsify_group(dispatch);
     for (uint32_t i = 0; i < dispatch->arg_count; i++) {
         if (places[i].memory) {
-            falsify_buffer(&args[i], &places[i], buffers++);
+            falsify_buffer(&args[i], &places[i]);
+            if (buffers++ == 0) first = args[i].data;
+            if (buffers == 8 && liar_tells("eighth-buffer-is-the-first")) args[i].data = first;
         } else {
             falsify_value(&args[i], values);
             values += args[i].size;
