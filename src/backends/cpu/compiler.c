@@ -174,27 +174,29 @@ static rlx_cpu_outcome compile_file(const rlx_cpu_compiler *compiler, const char
     return outcome == RLX_CPU_COMPILED && !is_there(folder, object) ? RLX_CPU_REFUSED : outcome;
 }
 
-/* Without the kernel's options, which may be what is wrong. */
-static bool works(const rlx_cpu_compiler *compiler, const char *folder, char *said, size_t size) {
+/* Whether the compiler refused the source or cannot do anything: an empty file tells, without the kernel's options, which
+ * may be what is wrong. */
+static rlx_cpu_outcome refused_or_broken(const rlx_cpu_compiler *compiler, const char *folder, char *said,
+                                         size_t size) {
     static const char nothing[] = "int rlx_nothing;\n";
-    char path[RLX_CPU_PATH_SIZE + 32];
+    char path[RLX_CPU_PATH_SIZE + 32], about_nothing[512];
     rlx_cpu_compiler bare = *compiler;
     bare.options = "";
     snprintf(path, sizeof path, "%s/nothing.c", folder);
-    return rlx_file_create(path, nothing, sizeof nothing - 1) &&
-           compile_file(&bare, folder, "nothing", said, size) == RLX_CPU_COMPILED;
-}
-
-rlx_cpu_outcome rlx_cpu_compile(const rlx_cpu_compiler *compiler, const char *folder, char *said, size_t size) {
-    char about_nothing[512];
-    rlx_cpu_outcome outcome = compile_file(compiler, folder, "kernel", said, size);
-    if (outcome != RLX_CPU_REFUSED || works(compiler, folder, about_nothing, sizeof about_nothing)) return outcome;
-    snprintf(said, size, "it cannot compile an empty file: %.*s", (int)strcspn(about_nothing, "\n"), about_nothing);
+    if (!rlx_file_create(path, nothing, sizeof nothing - 1)) return RLX_CPU_REFUSED;
+    if (compile_file(&bare, folder, "nothing", about_nothing, sizeof about_nothing) == RLX_CPU_COMPILED)
+        return RLX_CPU_REFUSED;
+    about_nothing[strcspn(about_nothing, "\n")] = '\0';
+    snprintf(said, size, "it cannot compile an empty file%s%s", about_nothing[0] ? ": " : "", about_nothing);
     return RLX_CPU_BROKEN;
 }
 
+rlx_cpu_outcome rlx_cpu_compile(const rlx_cpu_compiler *compiler, const char *folder, char *said, size_t size) {
+    rlx_cpu_outcome outcome = compile_file(compiler, folder, "kernel", said, size);
+    return outcome == RLX_CPU_REFUSED ? refused_or_broken(compiler, folder, said, size) : outcome;
+}
+
 rlx_cpu_outcome rlx_cpu_preprocess(const rlx_cpu_compiler *compiler, const char *folder, char *said, size_t size) {
-    char about_nothing[512];
     arguments a = { .count = 0 };
     add_before(&a, compiler);
     add(&a, "-E", false);
@@ -204,9 +206,7 @@ rlx_cpu_outcome rlx_cpu_preprocess(const rlx_cpu_compiler *compiler, const char 
     add_words(&a, compiler->options);
     rlx_cpu_outcome outcome = run(&a, said, size);
     if (outcome == RLX_CPU_COMPILED && !is_there(folder, "kernel.i")) outcome = RLX_CPU_REFUSED;
-    if (outcome != RLX_CPU_REFUSED || works(compiler, folder, about_nothing, sizeof about_nothing)) return outcome;
-    snprintf(said, size, "it cannot compile an empty file: %.*s", (int)strcspn(about_nothing, "\n"), about_nothing);
-    return RLX_CPU_BROKEN;
+    return outcome == RLX_CPU_REFUSED ? refused_or_broken(compiler, folder, said, size) : outcome;
 }
 
 /* ---- What was included ---- */
