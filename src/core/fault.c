@@ -94,6 +94,10 @@ static bool is_error(rlx_status status) {
     return false;
 }
 
+void rlx_fault_quote(rlx_fault *fault) {
+    if (fault->status && !fault->message[0]) keep(fault->message, sizeof fault->message, rlx_error_aside());
+}
+
 rlx_failure_record *rlx_fault_record(const rlx_stream *stream, const rlx_fault *fault, const rlx_fault_place *place) {
     rlx_failure failure = { .status = fault->status, .batch = place->value, .vendor_code = fault->vendor_code };
     if (!is_error(failure.status)) {
@@ -112,9 +116,7 @@ rlx_failure_record *rlx_fault_record(const rlx_stream *stream, const rlx_fault *
     rlx_help help = fault->status != RLX_ERROR_DEVICE_LOST ? RLX_HELP_NONE
                     : fault->help                          ? fault->help
                                                            : RLX_HELP_REOPEN;
-    rlx_fault said = *fault;
-    if (!said.message[0]) keep(said.message, sizeof said.message, rlx_error_aside());
-    describe(&failure, &said, first, last, help);
+    describe(&failure, fault, first, last, help);
     return rlx_failure_record_create(&failure, help);
 }
 
@@ -128,15 +130,13 @@ void rlx_device_count_failure(rlx_device *device, const rlx_failure_record *reco
     rlx_unlock(&device->lock);
 }
 
-/* The first point of the stream that has not completed fails, and all after it. A device that is asked for what has
- * ended may never answer again: there all counts as ended. */
+/* The first point of the stream that has not completed fails, and all after it. */
 static void lose_stream(rlx_stream *stream, rlx_failure_record *record) {
     rlx_lock(&stream->timeline->lock);
     rlx_timeline_fail(stream->timeline, atomic_load(&stream->timeline->completed) + 1, record);
-    uint64_t signal = stream->signal;
     rlx_unlock(&stream->timeline->lock);
-    if (stream->device->polled) rlx_stream_complete(stream, signal, NULL);
-    else rlx_stream_kick(stream);
+    if (stream->device->polled) rlx_stream_give_up(stream);
+    rlx_stream_kick(stream);
 }
 
 void rlx_device_lose(rlx_device *device, rlx_failure_record *record) {

@@ -1,6 +1,9 @@
-/* The progress thread of a device whose backend neither is synchronous nor completes batches itself: it asks (query) and
- * waits (wait) in the backend's stead, and reports to the streams. One thread a device, from its first stream on; it parks while
- * nothing is in flight.
+/* Devices whose backend neither is synchronous nor completes batches itself: the core asks (query) and waits (wait) in the
+ * backend's stead, and reports to the streams. One thread at a time polls a stream: what one has learnt must not be
+ * overtaken by what another learns later.
+ *
+ * Where work goes on by itself that is a thread of the core: one a device, from its first stream on; it parks while nothing is
+ * in flight. On a caller-driven device it is whoever waits (wait.c).
  *
  * LIFE. The device owns the poller and stops it when it closes. If the last reference goes on this very thread (in a
  * completion), the thread is let go, and frees the poller itself at the end. */
@@ -8,6 +11,74 @@
 
 #define WAIT_ONE_NS 1000000 /* when one stream has work in flight */
 #define WAIT_MANY_NS 50000  /* when several have: the others are looked at in between */
+
+/* ---- Polling ---- */
+
+/* One question, unless `fault` has the answer already, or there is nobody to ask any more. */
+static bool ask(rlx_stream *stream, rlx_fault *fault) {
+    uint64_t completed = 0;
+    rlx_lock(&stream->timeline->lock);
+    bool given_up = stream->given_up;
+    rlx_unlock(&stream->timeline->lock);
+    if (given_up) *fault = (rlx_fault){ 0 };
+    if (!given_up && !fault->status) {
+        rlx_error_clear();
+        if (stream->device->backend.query(stream->handle, &completed, fault))
+            *fault = (rlx_fault){ .status = RLX_ERROR_DEVICE_LOST, .help = RLX_HELP_REOPEN };
+    }
+    rlx_fault_quote(fault);
+    rlx_lock(&stream->timeline->lock);
+    uint64_t next = stream->ended + 1;
+    if (given_up || completed > stream->handed) completed = stream->handed;
+    rlx_unlock(&stream->timeline->lock);
+    if (fault->status) {
+        /* What ended before the failed batch ended well. */
+        uint64_t failed = fault->signal ? fault->signal : next;
+        if (failed > next) rlx_stream_complete(stream, failed - 1, NULL);
+        rlx_stream_complete(stream, failed, fault);
+    }
+    if (completed >= next) rlx_stream_complete(stream, completed, NULL);
+    return fault->status || completed >= next;
+}
+
+/* With an answer that wait has given, or none. */
+static bool poll_with(rlx_stream *stream, rlx_fault *fault) {
+    rlx_lock(&stream->timeline->lock);
+    bool mine = !stream->polling, more = mine, moved = false;
+    stream->polling = true;
+    rlx_unlock(&stream->timeline->lock);
+    while (more) {
+        moved |= ask(stream, fault);
+        fault->status = RLX_OK;
+        rlx_lock(&stream->timeline->lock);
+        more = stream->polling = stream->given_up && stream->ended < stream->handed; /* in the meantime */
+        rlx_unlock(&stream->timeline->lock);
+    }
+    return moved;
+}
+
+bool rlx_stream_poll(rlx_stream *stream) {
+    rlx_fault fault = { 0 };
+    return poll_with(stream, &fault);
+}
+
+bool rlx_stream_await(rlx_stream *stream, uint64_t signal, uint64_t timeout_ns) {
+    rlx_fault fault = { 0 };
+    rlx_error_clear();
+    rlx_status status = stream->device->backend.wait(stream->handle, signal, timeout_ns);
+    if (status && status != RLX_TIMEOUT)
+        fault = (rlx_fault){ .status = RLX_ERROR_DEVICE_LOST, .help = RLX_HELP_REOPEN };
+    return poll_with(stream, &fault);
+}
+
+void rlx_stream_give_up(rlx_stream *stream) {
+    rlx_lock(&stream->timeline->lock);
+    stream->given_up = true;
+    rlx_unlock(&stream->timeline->lock);
+    (void)rlx_stream_poll(stream);
+}
+
+/* ---- The thread ---- */
 
 typedef struct rlx_poller rlx_poller;
 struct rlx_poller {
@@ -24,7 +95,7 @@ static rlx_stream *find_flying(rlx_device *device, uint32_t skip, uint64_t *sign
     rlx_lock(&device->lock);
     for (rlx_stream *stream = device->streams; stream && !found; stream = stream->device_next) {
         rlx_lock(&stream->timeline->lock);
-        bool flying = stream->signal > stream->ended;
+        bool flying = stream->handed > stream->ended;
         *signal = stream->ended + 1;
         rlx_unlock(&stream->timeline->lock);
         if (flying && !skip--) found = rlx_object_try_retain(&stream->object) ? stream : NULL;
@@ -51,11 +122,7 @@ static void wait_for_work(rlx_poller *poller, uint32_t flying) {
     uint64_t signal;
     rlx_stream *stream = find_flying(poller->device, 0, &signal);
     if (!stream) return;
-    rlx_status status = poller->device->backend.wait(stream->handle, signal, flying > 1 ? WAIT_MANY_NS : WAIT_ONE_NS);
-    if (status && status != RLX_TIMEOUT) {
-        rlx_fault fault = { .status = RLX_ERROR_DEVICE_LOST, .help = RLX_HELP_REOPEN, .signal = signal };
-        rlx_stream_complete(stream, signal, &fault);
-    }
+    (void)rlx_stream_await(stream, signal, flying > 1 ? WAIT_MANY_NS : WAIT_ONE_NS);
     rlx_object_release(&stream->object);
 }
 

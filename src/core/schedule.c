@@ -180,6 +180,19 @@ static step next_step(rlx_stream *stream, rlx_batch *slice) {
 }
 
 static void end(rlx_stream *stream, uint64_t signal, const rlx_fault *fault);
+static void refuse(rlx_stream *stream, uint64_t signal, const rlx_fault *fault);
+
+/* A polled backend has work: whoever polls it has to hear of that. What it says about this signal counts from now on, and
+ * not while it is still reading the batch. */
+static void taken(rlx_stream *stream, uint64_t signal) {
+    rlx_lock(&stream->timeline->lock);
+    stream->handed = signal;
+    bool given_up = stream->given_up;
+    rlx_unlock(&stream->timeline->lock);
+    if (given_up) (void)rlx_stream_poll(stream);
+    else if (stream->device->poller) rlx_poller_kick(stream->device);
+    else rlx_drivers_wake();
+}
 
 /* A batch that ended in here needs no kick: the pump goes on. */
 static void hand_over(rlx_stream *stream, const rlx_batch *slice) {
@@ -187,13 +200,14 @@ static void hand_over(rlx_stream *stream, const rlx_batch *slice) {
     rlx_fault fault = { 0 };
     rlx_error_clear();
     rlx_status status = device->backend.submit(stream->handle, slice, &fault);
+    if (!fault.status) fault.status = status;
+    rlx_fault_quote(&fault);
     if (status) {
-        if (!fault.status) fault.status = status;
-        end(stream, slice->signal, &fault);
+        refuse(stream, slice->signal, &fault);
     } else if (device->backend.flags & RLX_BACKEND_SYNCHRONOUS) {
         end(stream, slice->signal, fault.status ? &fault : NULL);
-    } else if (device->poller) {
-        rlx_poller_kick(device);
+    } else if (device->polled) {
+        taken(stream, slice->signal);
     }
 }
 
@@ -291,15 +305,17 @@ static uint64_t slice_count(const rlx_batch_state *batch, uint64_t signal) {
     return rest < batch->slice ? rest : batch->slice;
 }
 
-/* Under timeline->lock. */
+/* Under timeline->lock: signals up to this one have ended, and those behind it that the backend refused. */
 static void end_signals(rlx_stream *stream, uint64_t signal) {
-    while (stream->ended < signal) {
-        rlx_batch_state *batch = batch_of(stream, stream->ended + 1);
-        if (!batch) break; /* a backend that counts further than it was given */
-        stream->ended++;
-        stream->flying -= slice_count(batch, stream->ended);
-        if (stream->begun < stream->ended) stream->begun = stream->ended;
-        stream->ending = batch->whole && batch->last_signal == stream->ended ? batch->next : batch;
+    for (;;) {
+        uint64_t next = stream->ended + 1;
+        rlx_batch_state *batch = batch_of(stream, next);
+        if (!batch) return; /* also for a backend that counts further than it was given */
+        if (next > signal && !(batch->refused && batch->last_signal == next)) return;
+        stream->ended = next;
+        stream->flying -= slice_count(batch, next);
+        if (stream->begun < next) stream->begun = next;
+        stream->ending = batch->whole && batch->last_signal == next ? batch->next : batch;
     }
 }
 
@@ -340,7 +356,17 @@ static void fail_signal(rlx_stream *stream, uint64_t signal, const rlx_fault *fa
 static void end(rlx_stream *stream, uint64_t signal, const rlx_fault *fault) {
     if (fault && fault->status) fail_signal(stream, signal, fault);
     rlx_lock(&stream->timeline->lock);
-    end_signals(stream, signal);
+    end_signals(stream, stream->device->polled && signal > stream->handed ? stream->handed : signal);
+    rlx_unlock(&stream->timeline->lock);
+    rlx_stream_retire(stream);
+}
+
+/* The backend did not take what it was given: that fails, and ends when all before it has. */
+static void refuse(rlx_stream *stream, uint64_t signal, const rlx_fault *fault) {
+    fail_signal(stream, signal, fault);
+    rlx_lock(&stream->timeline->lock);
+    batch_of(stream, signal)->refused = true;
+    end_signals(stream, 0);
     rlx_unlock(&stream->timeline->lock);
     rlx_stream_retire(stream);
 }
@@ -350,27 +376,6 @@ void rlx_stream_complete(rlx_stream *stream, uint64_t signal, const rlx_fault *f
     end(stream, signal, fault);
     rlx_stream_kick(stream);
     rlx_object_release(&stream->object);
-}
-
-bool rlx_stream_poll(rlx_stream *stream) {
-    uint64_t completed = 0;
-    rlx_fault fault = { 0 };
-    rlx_error_clear();
-    rlx_status status = stream->device->backend.query(stream->handle, &completed, &fault);
-    if (status) fault = (rlx_fault){ .status = RLX_ERROR_DEVICE_LOST, .help = RLX_HELP_REOPEN };
-    rlx_lock(&stream->timeline->lock);
-    bool news = completed > stream->ended || status;
-    uint64_t next = stream->ended + 1;
-    rlx_unlock(&stream->timeline->lock);
-    if (!news && !fault.status) return false;
-    if (fault.status) {
-        /* What ended before the failed batch ended well. */
-        uint64_t failed = fault.signal ? fault.signal : next;
-        if (failed > next) rlx_stream_complete(stream, failed - 1, NULL);
-        rlx_stream_complete(stream, failed, &fault);
-    }
-    if (completed) rlx_stream_complete(stream, completed, NULL);
-    return true;
 }
 
 /* ---- The backend's side ---- */

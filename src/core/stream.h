@@ -49,6 +49,7 @@ struct rlx_batch_state {
     _Atomic uint32_t refs;              /* the stream's and each linked dependency's */
     bool attached;                      /* submit is through with it */
     bool whole;                         /* all of it has been handed over (or dropped) */
+    bool refused;                       /* the backend did not take the last of it: that ends with what is before */
 };
 
 typedef enum rlx_pump_state { RLX_PUMP_IDLE = 0, RLX_PUMP_LISTED, RLX_PUMP_AGAIN } rlx_pump_state;
@@ -77,10 +78,13 @@ struct rlx_stream {
     rlx_batch_state *waiting;     /* the first that is not whole */
     rlx_batch_state *ending;      /* the batch of the first signal that has not ended */
     uint64_t signal;              /* the last one given to the backend */
+    uint64_t handed;              /* up to here submit has returned; only polled devices use it */
     uint64_t begun, ended;        /* signals up to here have begun, have ended */
     uint64_t flying;              /* commands at the backend */
     rlx_pump_state pump;
     bool retiring;         /* a thread is retiring: one at a time */
+    bool polling;          /* a thread asks what has ended, and reports it: one at a time */
+    bool given_up;         /* polled, and the device is lost: what was handed over counts as ended */
     bool released;         /* by the user */
     rlx_stream *next_pump; /* in a thread's work list: owned by that thread while pump is not IDLE */
     rlx_stream *device_next, *device_previous; /* device->lock, as is: */
@@ -119,8 +123,6 @@ bool rlx_stream_pump(rlx_stream *stream);
 void rlx_stream_kick(rlx_stream *stream);
 /* What the backend reports: signals up to `signal` have ended. */
 void rlx_stream_complete(rlx_stream *stream, uint64_t signal, const rlx_fault *fault);
-/* Asks a polled backend what has ended; true if something had. */
-bool rlx_stream_poll(rlx_stream *stream);
 extern const rlx_stream_sink rlx_stream_sink_functions;
 
 /* ---- retire.c ---- */
@@ -135,6 +137,8 @@ typedef struct rlx_fault_place {
     const rlx_packet *first; /* the first of them, NULL if not known */
 } rlx_fault_place;
 
+/* Puts what the backend has said aside into a fault that has no words of its own. */
+void rlx_fault_quote(rlx_fault *fault);
 /* The failure in words. */
 rlx_failure_record *rlx_fault_record(const rlx_stream *stream, const rlx_fault *fault, const rlx_fault_place *place);
 /* Counts a failure that began on this device, and keeps the first. */
@@ -153,6 +157,12 @@ void rlx_staging_destroy(rlx_object *object); /* by rlx_object_release */
 /* ---- poller.c ---- */
 rlx_status rlx_poller_start(rlx_device *device); /* once; under no lock */
 void rlx_poller_kick(rlx_device *device);        /* something was handed over */
+/* Lets the backend's wait pass the time, then polls. */
+bool rlx_stream_await(rlx_stream *stream, uint64_t signal, uint64_t timeout_ns);
+/* Asks a polled backend what has ended; true if something had. False too where another thread does so. */
+bool rlx_stream_poll(rlx_stream *stream);
+/* A polled stream of a device that is lost: what the backend has of it counts as ended, as nobody may ever know more. */
+void rlx_stream_give_up(rlx_stream *stream);
 void rlx_poller_stop(rlx_device *device);        /* from any thread, its own too */
 
 #endif

@@ -112,11 +112,10 @@ static bool may_drive(const rlx_device *device) {
     return device->caller_driven && (!device->owner || device->owner == rlx_thread_id());
 }
 
-/* Work at a polled backend: lets it run for a while. An error is the loss of the device, and query will say so. */
+/* Work at a polled backend: lets it run for a while. */
 static bool poll_work(rlx_stream *stream, uint64_t signal, uint64_t patience) {
     if (!stream->device->polled || !may_drive(stream->device)) return false;
-    (void)stream->device->backend.wait(stream->handle, signal, patience);
-    rlx_stream_poll(stream);
+    if (!rlx_stream_await(stream, signal, patience)) rlx_thread_yield(); /* another one may be at it */
     return true;
 }
 
