@@ -151,19 +151,27 @@ bool rlx_batch_label(rlx_stream *stream, const char *label, const char **copy) {
     return true;
 }
 
-void rlx_batch_append(rlx_stream *stream, rlx_packet *packet) {
+/* A recording's packets are numbered one by one: they become the nodes of a graph. Others carry the number of the
+ * command, as the caller counts (several packets can make up one). */
+static void append(rlx_stream *stream, rlx_packet *packet, bool first) {
     rlx_batch_state *batch = stream->current;
+    if (first) batch->commands++;
     packet->next = NULL;
-    packet->index = (uint32_t)batch->count++;
+    packet->index = (uint32_t)(rlx_stream_records(stream) ? batch->count : batch->commands - 1);
+    batch->count++;
     if (batch->last) batch->last->next = packet;
     else batch->first = packet;
     batch->last = packet;
     if (stream->recorder.condition.plus_one)
         rlx_recorder_fixup(&stream->recorder, &(rlx_fixup){ .packet = packet,
                                                             .slot = stream->recorder.condition.plus_one - 1,
-                                                            .command = packet->index,
+                                                            .command = (uint32_t)(batch->count - 1),
                                                             .kind = RLX_FIXUP_ENABLED });
 }
+
+void rlx_batch_append(rlx_stream *stream, rlx_packet *packet) { append(stream, packet, true); }
+
+void rlx_batch_append_part(rlx_stream *stream, rlx_packet *packet) { append(stream, packet, false); }
 
 void rlx_batch_unhold(rlx_batch_state *batch) {
     for (rlx_held *held = batch->held; held; held = held->next)

@@ -48,6 +48,8 @@ void *rlx_batch_take(rlx_stream *stream, size_t size, size_t alignment);
 rlx_status rlx_batch_hold(rlx_stream *stream, rlx_object *object);
 /* Adds a whole packet at the end; fills in base.next and base.index, and the current condition of a recording. Cannot fail. */
 void rlx_batch_append(rlx_stream *stream, rlx_packet *packet);
+/* The same for a packet that belongs to the command of the packet before it. */
+void rlx_batch_append_part(rlx_stream *stream, rlx_packet *packet);
 /* A label in the batch's memory; NULL for NULL. False when out of memory. */
 bool rlx_batch_label(rlx_stream *stream, const char *label, const char **copy);
 

@@ -228,9 +228,9 @@ static rlx_status prepare_copies(rlx_stream *stream, const rlx_resolved *dst, co
     return *packets ? RLX_OK : RLX_ERROR_OUT_OF_MEMORY;
 }
 
-/* Cannot fail: `packet` is from prepare_copies. */
-static void append_copy(rlx_stream *stream, rlx_packet_copy *packet, const rlx_resolved *dst, const rlx_resolved *src,
-                        const shape *form) {
+/* A packet from prepare_copies, to be appended next. Cannot fail. */
+static void make_copy(rlx_stream *stream, rlx_packet_copy *packet, const rlx_resolved *dst, const rlx_resolved *src,
+                      const shape *form) {
     *packet = (rlx_packet_copy){ .base.kind = RLX_PACKET_COPY,
                                  .dst = dst->place,
                                  .src = src->place,
@@ -240,7 +240,6 @@ static void append_copy(rlx_stream *stream, rlx_packet_copy *packet, const rlx_r
                                  .src_stride = (int64_t)form->src_stride };
     rlx_encode_access(stream, &packet->base, dst, form->dst_span, RLX_WRITE, RLX_FIXUP_DST, 0, 1);
     rlx_encode_access(stream, &packet->base, src, form->src_span, RLX_READ, RLX_FIXUP_SRC, 0, 1);
-    rlx_batch_append(stream, &packet->base);
 }
 
 static void place_move(rlx_place *place, uint64_t bytes) {
@@ -276,8 +275,10 @@ static rlx_status copy_staged(rlx_stream *stream, const rlx_resolved *dst, const
     shape in = *wanted, out = *wanted;
     in.dst_stride = out.src_stride = wanted->row_bytes;
     in.dst_span = out.src_span = bytes;
-    append_copy(stream, &packets[0], &middle, src, &in);
-    append_copy(stream, &packets[1], dst, &middle, &out);
+    make_copy(stream, &packets[0], &middle, src, &in);
+    rlx_batch_append(stream, &packets[0].base);
+    make_copy(stream, &packets[1], dst, &middle, &out);
+    rlx_batch_append_part(stream, &packets[1].base);
     return RLX_OK;
 }
 
@@ -293,7 +294,8 @@ static rlx_status encode_copy(rlx_stream *stream, const rlx_resolved *dst, const
     rlx_packet_copy *packet;
     rlx_status status = prepare_copies(stream, dst, src, 1, &packet);
     if (status) return status;
-    append_copy(stream, packet, dst, src, form);
+    make_copy(stream, packet, dst, src, form);
+    rlx_batch_append(stream, &packet->base);
     if (form->rows > 1 && overlap && dst->address > src->address) turn_around(packet);
     return RLX_OK;
 }

@@ -106,8 +106,8 @@ rlx_failure_record *rlx_fault_record(const rlx_stream *stream, const rlx_fault *
     }
     const rlx_packet *first, *last;
     find_packets(fault, place, &first, &last);
-    failure.first_command = fault->first ? first->index : place->index;
-    failure.last_command = fault->first ? last->index : place->count ? place->index + place->count - 1 : place->index;
+    failure.first_command = first ? first->index : place->index;
+    failure.last_command = last ? last->index : place->count ? place->index + place->count - 1 : place->index;
     failure.exact = failure.first_command == failure.last_command;
     const rlx_packet *named = rlx_lie("failures-are-nameless") ? NULL : fault->inner ? fault->inner : first;
     keep(failure.label, sizeof failure.label, named ? named->label : NULL);

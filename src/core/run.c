@@ -323,7 +323,8 @@ static void append_commands(const expansion *e) {
         next = packet->next;
         fixups own = fixups_of(program, packet->index, &at);
         if (e->records) record_command(e, packet, own);
-        rlx_batch_append(e->stream, packet);
+        if (packet == e->first) rlx_batch_append(e->stream, packet);
+        else rlx_batch_append_part(e->stream, packet); /* to the caller the run is one command */
     }
 }
 

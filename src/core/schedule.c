@@ -37,7 +37,7 @@ static void dependency_fire(rlx_watch *watch, rlx_failure_record *record) {
     rlx_batch_unref(batch);
 }
 
-/* A program's earlier run only has to be over: how it ended is not this batch's business. */
+/* What only has to be over, like a program's earlier run: how it ended is not this batch's business. */
 static void order_fire(rlx_watch *watch, rlx_failure_record *record) {
     (void)record;
     dependency_fire(watch, NULL);
@@ -46,7 +46,8 @@ static void order_fire(rlx_watch *watch, rlx_failure_record *record) {
 static void pump_at_once(rlx_stream *stream);
 
 /* Links a dependency of a batch that has its value. */
-static void attach(rlx_batch_state *batch, rlx_dependency *dependency, bool order_only) {
+static void attach(rlx_batch_state *batch, rlx_dependency *dependency) {
+    bool order_only = dependency->order_only;
     rlx_failure_record *record = NULL;
     dependency->batch = batch;
     dependency->watch.fire = order_only ? order_fire : dependency_fire;
@@ -93,6 +94,7 @@ static void enqueue_runs(rlx_stream *stream, rlx_batch_state *batch, rlx_point *
     *point = (rlx_point){ rlx_timeline_id(stream->timeline), batch->value };
     for (rlx_batch_run *run = batch->runs; run; run = run->next) {
         run->after.batch = NULL;
+        run->after.order_only = true;
         if (!rlx_lie("runs-overlap")) run->after.point = rlx_program_last_run(run->program);
         rlx_program_set_last_run(run->program, *point);
     }
@@ -118,7 +120,7 @@ rlx_point rlx_batch_submit(rlx_batch_state *batch, rlx_failure_record **failing)
     if (batch->runs) {
         enqueue_runs(stream, batch, &point, failing);
         for (rlx_batch_run *run = batch->runs; run; run = run->next)
-            if (run->after.point.timeline != point.timeline) attach(batch, &run->after, true);
+            if (run->after.point.timeline != point.timeline) attach(batch, &run->after);
     } else {
         rlx_lock(&stream->timeline->lock);
         enqueue(stream, batch, failing);
@@ -126,7 +128,7 @@ rlx_point rlx_batch_submit(rlx_batch_state *batch, rlx_failure_record **failing)
         point = (rlx_point){ rlx_timeline_id(stream->timeline), batch->value };
     }
     for (rlx_dependency *dependency = batch->dependencies; dependency; dependency = dependency->next)
-        attach(batch, dependency, false);
+        attach(batch, dependency);
     if (batch->dependencies || batch->runs) {
         rlx_lock(&stream->timeline->lock);
         batch->attached = true;

@@ -21,6 +21,7 @@ typedef struct rlx_dependency {
     struct rlx_dependency *next;
     rlx_batch_state *batch;
     rlx_point point;
+    bool order_only; /* the point only has to be over, however it ended */
 } rlx_dependency;
 
 /* A program that a batch runs, once for each program and batch. */
@@ -35,7 +36,8 @@ struct rlx_batch_state {
     rlx_stream *stream;    /* each submitted batch holds a reference */
     rlx_chunk_list chunks; /* holds this struct too */
     rlx_packet *first, *last;
-    uint64_t count;
+    uint64_t count;               /* packets */
+    uint64_t commands;            /* as the caller counts them: a command can take several packets */
     rlx_held *held;
     rlx_dependency *dependencies;
     rlx_batch_run *runs;

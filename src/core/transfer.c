@@ -8,8 +8,21 @@
  * Staging memory is as large as the transfer, and freed when the WRITE has ended. */
 #include "encode.h"
 
-static rlx_point last_point(const rlx_stream *stream) {
-    return (rlx_point){ rlx_timeline_id(stream->timeline), atomic_load(&stream->timeline->submitted) };
+/* Puts the batch that is encoded on `stream` behind all that was submitted to `other`. Where that has failed and been
+ * recovered from, it only has to be over. */
+static rlx_status follow(rlx_stream *stream, rlx_stream *other) {
+    rlx_timeline *timeline = other->timeline;
+    rlx_point last = { rlx_timeline_id(timeline), atomic_load(&timeline->submitted) };
+    rlx_lock(&timeline->lock);
+    bool over = atomic_load(&timeline->completed) >= last.value;
+    bool recovered = rlx_timeline_failed(timeline, last.value) && !rlx_timeline_failing(timeline);
+    rlx_unlock(&timeline->lock);
+    if (over || rlx_lie("transfer-overtakes")) return RLX_OK;
+    rlx_dependency *dependency = rlx_batch_dependency(stream);
+    if (!dependency) return RLX_ERROR_OUT_OF_MEMORY;
+    dependency->point = last;
+    dependency->order_only = recovered;
+    return RLX_OK;
 }
 
 static rlx_status check_stream(rlx_stream *stream, const char *name) {
@@ -52,7 +65,7 @@ static rlx_status move(rlx_stream *mover, rlx_stream *other, const rlx_resolved 
     bool same = mover == other;
     /* Everything that needs memory comes before the first submit. */
     rlx_status status = encode_move(mover, dst, src);
-    if (!status && !same && !rlx_lie("transfer-overtakes")) status = rlx_stream_depend(mover, last_point(other));
+    if (!status && !same) status = follow(mover, other);
     if (!status && !same && (!rlx_stream_batch(other) || !rlx_batch_dependency(other)))
         status = RLX_ERROR_OUT_OF_MEMORY;
     if (status) {
@@ -104,6 +117,7 @@ static rlx_status stage(rlx_stream *dst_stream, const rlx_resolved *dst, rlx_str
         status = rlx_stream_read(src_stream, middle->memory, rlx_part(src->buffer, src->place.offset, src->size));
     if (!status)
         status = rlx_stream_write(dst_stream, rlx_part(dst->buffer, dst->place.offset, dst->size), middle->memory, 0);
+    if (!status) status = follow(src_stream, dst_stream);
     if (!status && !rlx_batch_dependency(dst_stream)) status = RLX_ERROR_OUT_OF_MEMORY;
     rlx_object_release(&middle->object);
     if (status) {
