@@ -159,6 +159,30 @@ static void groups_have_16_kib_of_shared_memory(conform_test *t) {
     }
 }
 
+static rlx_status write_look_and_write(const rlx_host_kernel *k, uint64_t first, uint64_t count) {
+    enum { WORDS = 4096 };
+    uint32_t *scratch = k->shared;
+    if (!scratch || (uintptr_t)scratch % 64 || k->shared_bytes < WORDS * 4) return RLX_ERROR_KERNEL;
+    for (uint64_t group = first; group < first + count; group++) {
+        for (uint32_t i = 0; i < WORDS; i++) scratch[i] = (uint32_t)group * WORDS + i;
+        conform_sleep_us(300); /* time for another group to come in between */
+        for (uint32_t i = 0; i < WORDS; i++)
+            if (scratch[i] != (uint32_t)group * WORDS + i) return RLX_ERROR_KERNEL;
+    }
+    return RLX_OK;
+}
+
+static void groups_that_run_at_once_share_nothing(conform_test *t) {
+    rlx_stream *s = conform_stream(t, 0);
+    rlx_kernel *kernel;
+    const rlx_code code = { .format = RLX_CODE_HOST, .function = write_look_and_write };
+    const rlx_kernel_desc desc = { .name = "scratch", .codes = &code, .code_count = 1, .shared_bytes = 16 * KIB };
+    CHECK_OK(t, rlx_kernel_create(t->device, &desc, &kernel));
+    for (int i = 0; i < 2; i++) CHECK_OK(t, rlx_stream_dispatch(s, kernel, &(rlx_dispatch){ .groups = { 64 } }));
+    rlx_kernel_release(kernel);
+    CHECK_OK(t, rlx_stream_submit_and_wait(s, t->patience));
+}
+
 /* ---- Sizes ---- */
 
 static void poke(conform_test *t, rlx_stream *s, rlx_range x, uint32_t index, uint32_t value) {
@@ -351,6 +375,7 @@ const conform_case conform_floors[] = {
     { CONFORM_FLOOR, "a group has 256 threads in y", groups_of_256_threads_in_y, 0, 0 },
     { CONFORM_FLOOR, "a group has 64 threads in z, beside 4 in x", groups_of_64_threads_in_z, 0, 0 },
     { CONFORM_FLOOR, "a group has 16 KiB of shared memory of its own", groups_have_16_kib_of_shared_memory, 0, 0 },
+    { CONFORM_FLOOR, "groups that run at once have shared memory of their own", groups_that_run_at_once_share_nothing, NEEDS_HOST_CODE, 0 },
     { CONFORM_FLOOR, "one binding has 128 MiB", one_binding_has_128_mib, 0, 0 },
     { CONFORM_FLOOR, "one buffer has 256 MiB", one_buffer_has_256_mib, 0, 0 },
     { CONFORM_FLOOR, "sizes and offsets are 64 bits wide", sizes_are_64_bits_wide, 0, 0 },
