@@ -53,7 +53,7 @@ rlx_status rlx_buffer_create(rlx_device *device, const rlx_buffer_desc *desc, rl
 void rlx_buffer_destroy(rlx_buffer *buffer) {
     rlx_device *device = buffer->object.device;
     device->backend.memory_free(device->handle, buffer->block.memory);
-    atomic_fetch_sub(&device->used, buffer->allocated);
+    if (!rlx_lie("used-memory-never-falls")) atomic_fetch_sub(&device->used, buffer->allocated);
     rlx_free(buffer);
 }
 

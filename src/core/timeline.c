@@ -78,11 +78,12 @@ static void slot_reset(rlx_timeline *timeline, rlx_stream *stream) {
     if (failures || timeline->expired) timeline->lost_generation = generation;
     timeline->expired = 0;
     timeline->stream = stream;
-    atomic_store(&timeline->failures, 0);
-    /* The generation goes first: whoever looked the old one up finds it changed before anything else is. */
+    /* The generation goes first: whoever looks an old point up without the lock finds it changed before anything else is,
+     * and the failures last: as long as there are some, nobody is told without the lock that a point is fine. */
     atomic_store(&timeline->generation, generation + 1);
     atomic_store(&timeline->submitted, 0);
     atomic_store(&timeline->completed, 0);
+    atomic_store(&timeline->failures, 0);
 }
 
 rlx_status rlx_timeline_open(rlx_stream *stream, bool timestamps, rlx_timeline **result) {
@@ -254,19 +255,34 @@ rlx_failure_record *rlx_timeline_failing(const rlx_timeline *timeline) {
     return last && last->last == UINT64_MAX ? last->record : NULL;
 }
 
-rlx_failure_record *rlx_timeline_failed(const rlx_timeline *timeline, uint64_t value) {
+static const rlx_failed_interval *interval_of(const rlx_timeline *timeline, uint64_t value) {
     uint32_t count = atomic_load_explicit(&timeline->failures, memory_order_relaxed);
     for (uint32_t i = count; i-- > 0;)
         if (timeline->intervals[i].first <= value && value <= timeline->intervals[i].last)
-            return timeline->intervals[rlx_lie("the-last-failure-wins") ? count - 1 : i].record;
+            return &timeline->intervals[rlx_lie("the-last-failure-wins") ? count - 1 : i];
     return NULL;
+}
+
+rlx_failure_record *rlx_timeline_failed(const rlx_timeline *timeline, uint64_t value) {
+    const rlx_failed_interval *interval = interval_of(timeline, value);
+    return interval ? interval->record : NULL;
+}
+
+uint64_t rlx_timeline_sound(const rlx_timeline *timeline, uint64_t from) {
+    if (from <= timeline->expired) from = timeline->expired + 1;
+    for (const rlx_failed_interval *interval; (interval = interval_of(timeline, from)) != NULL;) {
+        if (interval->last == UINT64_MAX) return 0;
+        from = interval->last + 1;
+    }
+    return from;
 }
 
 /* Makes room at the end; what it forgets is EXPIRED from then on. */
 static uint32_t interval_room(rlx_timeline *timeline) {
     uint32_t count = atomic_load_explicit(&timeline->failures, memory_order_relaxed);
     if (count < RLX_TIMELINE_INTERVALS) return count;
-    timeline->expired = timeline->intervals[0].last;
+    uint64_t last = timeline->intervals[0].last;
+    if (timeline->expired < last && !rlx_lie("old-failures-forgiven")) timeline->expired = last;
     rlx_failure_record_release(timeline->intervals[0].record);
     memmove(timeline->intervals, timeline->intervals + 1, (count - 1) * sizeof *timeline->intervals);
     return count - 1;
@@ -276,7 +292,8 @@ void rlx_timeline_fail(rlx_timeline *timeline, uint64_t first, rlx_failure_recor
     uint32_t count = atomic_load_explicit(&timeline->failures, memory_order_relaxed);
     rlx_failed_interval *open =
         count && timeline->intervals[count - 1].last == UINT64_MAX ? &timeline->intervals[count - 1] : NULL;
-    if (open && open->first <= first) return;
+    if (first <= atomic_load_explicit(&timeline->completed, memory_order_relaxed)) return;
+    if (rlx_timeline_sound(timeline, first) != first) return;
     /* A batch before the failed one can fail later than it: the points from it up to the failed one are its own. */
     rlx_failed_interval added = { first, rlx_lie("later-points-succeed") ? first : UINT64_MAX, record };
     count = interval_room(timeline);

@@ -1,6 +1,8 @@
 /* Lies about what commands do: each is one change to a copy of a packet. */
 #include "liar.h"
 
+#define MEBIBYTE (UINT64_C(1) << 20)
+
 static bool add(liar_batch *batch, liar_packet *packet) {
     liar_packet_append(batch, packet);
     return true;
@@ -36,6 +38,7 @@ static rlx_status copy_upwards(void *user) {
 
 static bool add_copy(liar_batch *batch, liar_packet *packet) {
     rlx_packet_copy *copy = &packet->copy;
+    if (copy->row_bytes > MEBIBYTE && liar_tells("copies-end-at-1-mib")) copy->row_bytes = MEBIBYTE;
     if (copy->rows > 1 && liar_tells("last-row-missing")) copy->rows--;
     if (copy->dst_stride < 0 && liar_tells("rows-always-upwards")) {
         move_place(&copy->dst, copy->rows, copy->dst_stride);
@@ -73,6 +76,7 @@ static bool add_clobber(liar_batch *batch, const liar_packet *write) {
 static bool add_host_copy(liar_batch *batch, liar_packet *packet) {
     rlx_packet_host_copy *copy = &packet->host_copy;
     bool write = copy->base.kind == RLX_PACKET_WRITE;
+    if (copy->rows > 1 && liar_tells("host-rows-packed")) copy->host_stride = (int64_t)copy->row_bytes;
     if (copy->rows > 1 && liar_tells("last-row-missing")) copy->rows--;
     if (!write && liar_tells("read-in-whole-words")) copy->row_bytes &= ~UINT64_C(3);
     if (write && copy->rows == 1 && liar_tells("write-clobbers-its-word"))
@@ -104,7 +108,7 @@ static void falsify_group(rlx_packet_dispatch *dispatch) {
 }
 
 static void falsify_buffer(rlx_host_arg *arg, const rlx_place *place) {
-    static const uint64_t bound = UINT64_C(64) << 20, wrap = UINT64_C(128) << 20;
+    static const uint64_t bound = 64 * MEBIBYTE, wrap = 128 * MEBIBYTE;
     const liar_memory *memory = place->memory;
     uint64_t offset = place->offset;
     if (liar_tells("ranges-begin-at-zero")) offset = 0;

@@ -3,10 +3,18 @@
 
 /* ---- Groups ---- */
 
+static void falsify_scratch(rlx_host_kernel *kernel) {
+    static _Alignas(64) unsigned char common[65536];
+    if (!kernel->shared) return;
+    if (kernel->shared_bytes <= sizeof common && liar_tells("scratch-of-all-groups")) kernel->shared = common;
+    if (liar_tells("scratch-not-aligned")) kernel->shared = (unsigned char *)kernel->shared + 4;
+}
+
 static rlx_status call(const rlx_host_kernel *kernel, uint64_t first, uint64_t count) {
     const liar_kernel *own = kernel->user;
     rlx_host_kernel theirs = *kernel;
     theirs.user = own->user;
+    falsify_scratch(&theirs);
     uint64_t total = (uint64_t)kernel->groups[0] * kernel->groups[1] * kernel->groups[2];
     if (liar_tells("last-group-missing") && total > 1 && first + count == total) count--;
     if (liar_tells("last-group-twice") && first + count == total) {

@@ -14,6 +14,7 @@ liar_packet *liar_packet_make(liar_batch *batch, const rlx_packet *origin, const
 }
 
 void liar_packet_append(liar_batch *batch, liar_packet *packet) {
+    if (batch->count >= 4096 && liar_tells("batches-end-at-4096")) return;
     packet->base.next = NULL;
     *batch->end = &packet->base;
     batch->end = &packet->base.next;
@@ -106,6 +107,7 @@ static bool copy_run(liar_batch *batch, const rlx_packet_run *run) {
     for (uint32_t i = 0; i < program->graph->count; i++) {
         rlx_packet *packet = program->graph->packets[node_at(program->graph, i)];
         if (packet->kind == RLX_PACKET_JOIN) continue;
+        if (i >= 1000 && liar_tells("programs-end-at-1000")) break;
         if ((packet->flags & RLX_PACKET_SKIP) && !liar_tells("conditions-ignored")) continue;
         if (!copy_packet(batch, packet, &run->base, packet)) return false;
     }
