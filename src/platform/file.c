@@ -1,8 +1,9 @@
 /* Files and folders.
  *
  * What lies in a folder that others can write to may have been put there by them, and what we load we run: hence the
- * questions about owners. Nobody else's hand is needed for trouble, though: several processes of one user share a cache, so
- * a file appears under its name only when it is whole, by rename, and readers hold on to the file that they opened. */
+ * questions about owners. Nobody else's hand is needed for trouble, though: several processes of one user share a
+ * cache, so a file appears under its name only when it is whole, by rename, and readers hold on to the file that they
+ * opened. */
 #include "file.h"
 
 #include <dirent.h>

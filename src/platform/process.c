@@ -1,11 +1,12 @@
 /* Running another program.
  *
- * A child of ours must neither know nor disturb the program that we are a guest in: it gets no descriptor, no signal mask
- * and no ignored signals from it, and a process group of its own, so that a time limit ends whatever it has started too.
+ * A child of ours must neither know nor disturb the program that we are a guest in: it gets no descriptor, no signal
+ * mask and no ignored signals from it, and a process group of its own, so that a time limit ends whatever it has
+ * started too.
  *
  * THE END is told twice: the pipe closes, and the child can be waited for. Either may come first. A compiler's cache
- * daemon inherits the pipe and keeps it open for hours, so the pipe alone proves nothing; and where the program around us
- * collects or ignores its children, how ours ended is lost (RLX_PROCESS_UNKNOWN), though not that it did. */
+ * daemon inherits the pipe and keeps it open for hours, so the pipe alone proves nothing; and where the program around
+ * us collects or ignores its children, how ours ended is lost (RLX_PROCESS_UNKNOWN), though not that it did. */
 #include "process.h"
 
 #include <errno.h>
@@ -188,8 +189,8 @@ rlx_process_result rlx_process_run(const char *const *arguments, uint64_t timeou
 
 /* ---- Finding ---- */
 
-/* access asks for the real user, and a set-uid process runs as the effective one: such a process uses its own PATH only,
- * whose programs anyone may run. */
+/* access asks for the real user, and a set-uid process runs as the effective one: such a process uses its own PATH
+ * only, whose programs anyone may run. */
 static bool runnable(const char *path) { return access(path, X_OK) == 0; }
 
 bool rlx_process_find(const char *name, char *path, size_t size) {

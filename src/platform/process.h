@@ -22,8 +22,8 @@ typedef struct rlx_process_result {
 } rlx_process_result;
 
 /* Runs arguments[0], a path, with these arguments (NULL at the end), and waits until it has ended. Standard input is
- * empty; output and errors go to `output`, NUL-terminated and cut to `size`. It gets the environment of this process with
- * messages in plain English, and in a set-uid process a PATH and nothing else. No file descriptor is inherited. */
+ * empty; output and errors go to `output`, NUL-terminated and cut to `size`. It gets the environment of this process
+ * with messages in plain English, and in a set-uid process a PATH and nothing else. No file descriptor is inherited. */
 rlx_process_result rlx_process_run(const char *const *arguments, uint64_t timeout_ns, char *output, size_t size);
 
 /* The file that a program's name stands for: itself if it has a slash, otherwise looked up along PATH (in a set-uid

@@ -1,5 +1,5 @@
-/* The cache of compiled kernels: found when it is right, and only then; whole under several processes; never trusted where
- * others can write. */
+/* The cache of compiled kernels: found when it is right, and only then; whole under several processes; never trusted
+ * where others can write. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* unshare */
 #endif

@@ -1,4 +1,4 @@
-/* Bytes on the host backends: copied, filled, written, read, in rows and blocks, by one thread or several; and memory. */
+/* Bytes on the host backends: copied, filled, written and read, by one thread or several; and memory. */
 #include "cpu_harness.h"
 
 enum { LARGE = 5 * (1 << 20) + 13 }; /* several blocks, and a piece of one */

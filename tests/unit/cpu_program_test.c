@@ -1,4 +1,4 @@
-/* Programs on the host backends: whatever the graph and the threads, each node runs once, and after those it waits for. */
+/* Programs on the host backends: whatever the graph and the threads, each node runs once and in its turn. */
 #include "cpu_harness.h"
 
 enum { NODES_MAX = 400 };

@@ -102,12 +102,14 @@ static void nothing_of_this_process_is_inherited(void) {
     signal(SIGPIPE, before);
     close(descriptor);
     close(high);
-#if defined(__linux__)
+    if (strstr(said, "No such file")) {
+        tap_skip("no /proc here");
+        return;
+    }
     unsigned long long blocked_there = 1, ignored_there = 1;
     CHECK_INT(sscanf(said, "SigBlk:%llxSigIgn:%llx", &blocked_there, &ignored_there), 2);
     CHECK_UINT(blocked_there, 0);
     CHECK_UINT(ignored_there & 0x7fffffff, 0); /* the libc keeps two signals above these for itself */
-#endif
 }
 
 static void messages_are_asked_for_in_english(void) {

@@ -181,8 +181,8 @@ bool rlx_cpu_cache_find(const char *folder, const rlx_cpu_text *key, char *path,
     search s = { .key = key, .folder = entries, .path = path, .size = size };
     if (!key_folder(folder, key, entries, sizeof entries)) return false;
     rlx_folder_each(entries, visit_entry, &s);
-    /* Each state of an included file leaves an entry: beyond a few they are history. A process that is about to load one of
-     * them makes it again. */
+    /* Each state of an included file leaves an entry: beyond a few they are history. A process that is about to load
+     * one of them makes it again. */
     if (!s.found && s.others >= VARIANTS_MOST) rlx_folder_remove(entries);
     return s.found;
 }

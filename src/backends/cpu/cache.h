@@ -2,12 +2,12 @@
  *
  *     FOLDER/                          private to the user
  *         3f9a...64 digits/            a key: source, compiler, options, processor
- *             0c52...16 digits.so      an entry: a shared library, and behind it the key, what it includes, and a digest
+ *             0c52...16 digits.so      an entry: a shared library, and behind it the key, what it included, a digest
  *         tmp-xxxxxx/                  a compilation under way, or one whose process died: removed after an hour
  *
- * An entry is loaded only if it is whole, was made for exactly this key, and every file that was included is still what it
- * was. Entries never change: a new one gets a name of its own (of its digest), because a loaded library is known by its
- * name. Any number of processes may find and put at once. */
+ * An entry is loaded only if it is whole, was made for exactly this key, and every file that was included is still what
+ * it was. Entries never change: a new one gets a name of its own (of its digest), because a loaded library is known by
+ * its name. Any number of processes may find and put at once. */
 #ifndef RLX_CPU_CACHE_H
 #define RLX_CPU_CACHE_H
 

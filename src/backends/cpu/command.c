@@ -1,8 +1,8 @@
 /* Commands: what each packet does, and how it is cut into parts.
  *
- * A dispatch has its groups as parts; bytes that are moved or filled have rows, or blocks of one long row. Parts are run
- * by whoever takes them (share.c), except where rows or blocks overlap: then their order matters, and one thread moves
- * them all, each as memmove, in the order that the core has chosen. */
+ * A dispatch has its groups as parts; bytes that are moved or filled have rows, or blocks of one long row. Parts are
+ * run by whoever takes them (share.c), except where rows or blocks overlap: then their order matters, and one thread
+ * moves them all, each as memmove, in the order that the core has chosen. */
 #include "cpu.h"
 
 #include <stdio.h>
@@ -267,7 +267,7 @@ static const char *status_name(rlx_status status) {
 
 void rlx_cpu_fault_set(rlx_fault *fault, rlx_status status, const rlx_cpu_task *task, uint64_t first, uint64_t count) {
     bool call = task->packet->kind == RLX_PACKET_HOST_CALL;
-    /* OK, NOT_READY and TIMEOUT are no failures, and what is beyond the table is no status: a number of the user's own. */
+    /* OK, NOT_READY and TIMEOUT are no failures, and what is beyond the table is a number of the user's own. */
     const char *name = status >= RLX_ERROR_INVALID ? status_name(status) : NULL;
     char returned[96], groups[64] = "";
     if (name) snprintf(returned, sizeof returned, "%s", name);

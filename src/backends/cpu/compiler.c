@@ -1,7 +1,7 @@
 /* Running the system's C compiler, without a shell: options are split at blanks, and nothing in them has a meaning.
  *
- * Whether a failure is the source's fault or the compiler's is not told by any exit status. So after one the compiler gets
- * an empty source: if it cannot do that either, it is broken, and the next one is tried. */
+ * Whether a failure is the source's fault or the compiler's is not told by any exit status. So after one the compiler
+ * gets an empty source: if it cannot do that either, it is broken, and the next one is tried. */
 #include "compiler.h"
 
 #include <inttypes.h>
@@ -13,8 +13,8 @@
 #include "platform/process.h"
 #include "platform/processor.h"
 
-/* A kernel computes the same bits whatever the compiler could fuse; its symbols are its own; and a call of something that
- * is not declared is an error now, not when it is loaded. */
+/* A kernel computes the same bits whatever the compiler could fuse; its symbols are its own; and a call of something
+ * that is not declared is an error now, not when it is loaded. */
 static const char *const flags[] = {
     "-O3",
     "-fPIC",
@@ -174,8 +174,8 @@ static rlx_cpu_outcome compile_file(const rlx_cpu_compiler *compiler, const char
     return outcome == RLX_CPU_COMPILED && !is_there(folder, object) ? RLX_CPU_REFUSED : outcome;
 }
 
-/* Whether the compiler refused the source or cannot do anything: an empty file tells, without the kernel's options, which
- * may be what is wrong. */
+/* Whether the compiler refused the source or cannot do anything: an empty file tells, without the kernel's options,
+ * which may be what is wrong. */
 static rlx_cpu_outcome refused_or_broken(const rlx_cpu_compiler *compiler, const char *folder, char *said,
                                          size_t size) {
     static const char nothing[] = "int rlx_nothing;\n";
@@ -211,8 +211,8 @@ rlx_cpu_outcome rlx_cpu_preprocess(const rlx_cpu_compiler *compiler, const char 
 
 /* ---- What was included ---- */
 
-/* The next name of a rule for make: names end at blanks, a backslash takes the next character as it is (and a line's end as
- * a blank), a dollar is doubled. */
+/* The next name of a rule for make: names end at blanks, a backslash takes the next character as it is (and a line's
+ * end as a blank), a dollar is doubled. */
 static bool next_name(const char **at, char *name, size_t size) {
     const char *c = *at;
     size_t length = 0;

@@ -37,8 +37,8 @@ rlx_cpu_outcome rlx_cpu_compile(const rlx_cpu_compiler *compiler, const char *fo
 /* Preprocesses FOLDER/kernel.c to FOLDER/kernel.i. */
 rlx_cpu_outcome rlx_cpu_preprocess(const rlx_cpu_compiler *compiler, const char *folder, char *said, size_t size);
 
-/* Lines for rlx_cpu_cache_put from FOLDER/kernel.d. False: it cannot be read, or a file changed since kernel.c was written,
- * so that nobody knows which of its states was compiled. */
+/* Lines for rlx_cpu_cache_put from FOLDER/kernel.d. False: it cannot be read, or a file changed since kernel.c was
+ * written, so that nobody knows which of its states was compiled. */
 bool rlx_cpu_compile_files(const char *folder, rlx_cpu_text *files);
 
 #endif

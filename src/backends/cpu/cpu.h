@@ -4,8 +4,8 @@
  * design, the threads and the rules. Like any plugin, this folder uses the services of rlx_host and src/platform, and
  * nothing of the core.
  *
- * LOCKS. pool->lock and stream->lock; neither is ever taken while the other is held, and no code of the user's or of the
- * core's runs under either (but for the heap). The fields that a lock guards stand below it in their struct. */
+ * LOCKS. pool->lock and stream->lock; neither is ever taken while the other is held, and no code of the user's or of
+ * the core's runs under either (but for the heap). The fields that a lock guards stand below it in their struct. */
 #ifndef RLX_CPU_H
 #define RLX_CPU_H
 

@@ -159,7 +159,7 @@ static rlx_status outcome_status(job *j, rlx_cpu_outcome outcome, bool *broken) 
     return RLX_ERROR_UNSUPPORTED;
 }
 
-/* The signature, from the source itself or, where only the preprocessor can tell what is in it, from what that makes. */
+/* The signature: from the source itself or, where only the preprocessor can tell what is in it, from its output. */
 static rlx_status find_signature(job *j, rlx_cpu_signature *signature, bool *broken) {
     const char *entry = j->code->entry;
     char path[RLX_CPU_PATH_SIZE + 16];

@@ -1,7 +1,8 @@
 /* Memory of the host devices: plain host memory that every thread and every kernel can address.
  *
- * OVERCOMMIT. The system hands out more memory than it has and ends a process that believes it. So a device keeps count,
- * and refuses what would go beyond the machine's (or the container's) memory: running out is a status, not a signal. */
+ * OVERCOMMIT. The system hands out more memory than it has and ends a process that believes it. So a device keeps
+ * count, and refuses what would go beyond the machine's (or the container's) memory: running out is a status, not a
+ * signal. */
 #include "cpu.h"
 
 #include "platform/pages.h"

@@ -1,19 +1,19 @@
 /* The worker pool of a cpu device.
  *
- * At most `workers` threads compute at once. They are started one by one, when there is work that no thread is free for,
- * and take streams from one queue and places in offers from one list; streams come first, being work that needs no
+ * At most `workers` threads compute at once. They are started one by one, when there is work that no thread is free
+ * for, and take streams from one queue and places in offers from one list; streams come first, being work that needs no
  * sharing. A thread that finds nothing looks around for a few microseconds, since the next submit is often that near,
  * and then parks.
  *
  * BLOCKED THREADS. A host call is code of the user's and may block for as long as it likes. While a thread is in one it
- * does not count as computing, so another may take its place, even where `workers` is 1: that is how a host call can wait
- * for what another stream does. When it comes back there may be a thread too many for a moment; whoever looks for work
- * next notices and parks. Threads beyond `workers` end after a second without work.
+ * does not count as computing, so another may take its place, even where `workers` is 1: that is how a host call can
+ * wait for what another stream does. When it comes back there may be a thread too many for a moment; whoever looks for
+ * work next notices and parks. Threads beyond `workers` end after a second without work.
  *
  * NO WAKE-UP IS LOST. Whoever adds work does so under the lock and wakes as many threads as the work can use, unless
  * enough are looking already; a thread that looked in vain parks under the lock it looked under. Entering a host call
- * takes no lock: it lowers `computing` and then reads `pending`, while whoever adds work raises `pending` and then reads
- * `computing`, so that one of the two sees the other.
+ * takes no lock: it lowers `computing` and then reads `pending`, while whoever adds work raises `pending` and then
+ * reads `computing`, so that one of the two sees the other.
  *
  * THE END. Threads are detached, and the pool lives until the device and the last thread have let go of it. So a device
  * can be closed by one of its own workers, inside a completion, and closing never waits for code of the user's. */

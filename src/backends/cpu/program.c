@@ -1,16 +1,17 @@
 /* Programs, run: as a plain loop, or segment by segment on several workers.
  *
- * A chain is a plain loop over its packets, and so is a graph whose segments are too short for the gain to pay. Which of
- * the two a graph is, timed runs tell: the first ones, and now and then one later, measure each segment; then the sum of
- * all and the longest way through decide.
+ * A chain is a plain loop over its packets, and so is a graph whose segments are too short for the gain to pay. Which
+ * of the two a graph is, timed runs tell: the first ones, and now and then one later, measure each segment; then the
+ * sum of all and the longest way through decide.
  *
- * Segment by segment: a worker that ends a segment counts down those that wait for it, and goes on with one that has become
- * ready, without a lock; the others go into a heap, the one with the longest way to the end on top, from which members of
- * the run take when they have nothing. A helper joins while the heap holds something, and leaves when it is empty:
- * nobody waits. The run is over when no segment is left and the last member leaves, and that worker goes on with the stream.
+ * Segment by segment: a worker that ends a segment counts down those that wait for it, and goes on with one that has
+ * become ready, without a lock; the others go into a heap, the one with the longest way to the end on top, from which
+ * members of the run take when they have nothing. A helper joins while the heap holds something, and leaves when it is
+ * empty: nobody waits. The run is over when no segment is left and the last member leaves, and that worker goes on with
+ * the stream.
  *
- * FAILURES are those of the order of recording. Nodes behind one that failed are not run; nodes before it still are, and
- * if one of them fails too, that is the failure: the same one whatever the threads did. */
+ * FAILURES are those of the order of recording. Nodes behind one that failed are not run; nodes before it still are,
+ * and if one of them fails too, that is the failure: the same one whatever the threads did. */
 #include "cpu.h"
 
 #include <string.h>

@@ -8,8 +8,8 @@
  * A member takes as many parts as fill some tens of microseconds by its own latest measure, and fewer towards the end:
  * parts of very different cost balance out, and the counter stays cheap.
  *
- * NOBODY WAITS for the others at the end. Whoever leaves last goes on with what comes after the command, be it the worker
- * that began or a helper; all others are free for something else. The strand says what comes after. */
+ * NOBODY WAITS for the others at the end. Whoever leaves last goes on with what comes after the command, be it the
+ * worker that began or a helper; all others are free for something else. The strand says what comes after. */
 #include "cpu.h"
 
 #define FIRST_NS 2000.0  /* what a worker does before it judges */

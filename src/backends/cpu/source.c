@@ -1,9 +1,9 @@
 /* Reading C source far enough to call its entry.
  *
- * A wrapper has to know how many parameters there are and how values are declared, and the language has no way to ask. So
- * the source is read as tokens, comments, strings and directives skipped, until the entry's definition turns up at file
- * scope. Types are not understood, only carried over: the wrapper stands behind the source, where all its types are known,
- * and what does not fit together the compiler says in its own words. */
+ * A wrapper has to know how many parameters there are and how values are declared, and the language has no way to ask.
+ * So the source is read as tokens, comments, strings and directives skipped, until the entry's definition turns up at
+ * file scope. Types are not understood, only carried over: the wrapper stands behind the source, where all its types
+ * are known, and what does not fit together the compiler says in its own words. */
 #include "source.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* Kernels in C source: what their entry looks like, and the function of type rlx_host_function that is put around it. */
+/* Kernels in C source: what their entry looks like, and the rlx_host_function that is put around it. */
 #ifndef RLX_CPU_SOURCE_H
 #define RLX_CPU_SOURCE_H
 

@@ -1,11 +1,12 @@
 /* Streams: batches that run one after the other, each command by command.
  *
- * On sync a batch runs inside submit. On cpu submit puts it into the stream's ring; a stream with batches is active, which
- * means that it is in the pool's queue or in the hands of one worker. Where that worker meets a command that others help
- * with, the last of them to finish has the stream from then on: all that there is to know stands in the stream itself.
+ * On sync a batch runs inside submit. On cpu submit puts it into the stream's ring; a stream with batches is active,
+ * which means that it is in the pool's queue or in the hands of one worker. Where that worker meets a command that
+ * others help with, the last of them to finish has the stream from then on: all that there is to know stands in the
+ * stream itself.
  *
- * AFTER A COMPLETION the core may have closed the stream, so nothing of the core's is touched then: the ring is looked at
- * first, and the stream's own memory lives on while it is active. */
+ * AFTER A COMPLETION the core may have closed the stream, so nothing of the core's is touched then: the ring is looked
+ * at first, and the stream's own memory lives on while it is active. */
 #include "cpu.h"
 
 #include <string.h>

@@ -1,8 +1,8 @@
 /* The text around a kernel's source: rlx_group before it, and behind it the function that the backend calls.
  *
- * The wrapper needs no header, so that the source sees none that it did not ask for. It copies each value into a variable
- * of the declared type once, and calls the entry for one group after the other. #line directives give every line the
- * number that its author knows. */
+ * The wrapper needs no header, so that the source sees none that it did not ask for. It copies each value into a
+ * variable of the declared type once, and calls the entry for one group after the other. #line directives give every
+ * line the number that its author knows. */
 #include <string.h>
 
 #include "source.h"
