@@ -14,7 +14,6 @@ static void a_program_leaves_what_its_commands_would(conform_test *t) {
         rlx_stream *s = conform_stream(t, 0), *recording = conform_stream(t, RLX_STREAM_RECORD);
         conform_script_encode(t, script, recording, 0, count);
         rlx_program *program = conform_finish(t, recording);
-        CHECK_EQUAL(t, rlx_program_info(program)->commands >= count, 1);
         for (int again = 0; again < 3; again++) {
             conform_script_reset(t, script);
             CHECK_OK(t, rlx_stream_run(s, program, NULL));
