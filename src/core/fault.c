@@ -8,13 +8,28 @@
 
 #include "stream.h"
 
+#define NAME_MAX_SHOWN 32 /* bytes of a label or a kernel's name in a message: what happened has to fit, too */
+
+/* Where a text of more than `most` bytes can be cut: not within a UTF-8 sequence. */
+static size_t cut(const char *text, size_t most) {
+    size_t end = strnlen(text, most + 1);
+    if (end <= most) return end;
+    for (end = most; end > 0 && ((unsigned char)text[end] & 0xc0) == 0x80;) end--;
+    return end;
+}
+
 /* Appends to a text of `size`, cut if need be. */
 static RLX_PRINTF(3, 4) void add(char *text, size_t size, const char *format, ...) {
+    char piece[1024];
     size_t used = strlen(text);
     va_list arguments;
     va_start(arguments, format);
-    (void)vsnprintf(text + used, size - used, format, arguments);
+    (void)vsnprintf(piece, sizeof piece, format, arguments);
     va_end(arguments);
+    if (used + 1 >= size) return;
+    size_t length = cut(piece, size - used - 1);
+    memcpy(text + used, piece, length);
+    text[used + length] = '\0';
 }
 
 static void keep(char *to, size_t size, const char *from) {
@@ -33,11 +48,17 @@ static const char *kind_name(const rlx_packet *packet) {
     return packet->kind < sizeof names / sizeof *names ? names[packet->kind] : names[0];
 }
 
+/* " of kernel 'matmul'" */
+static void add_name(char *text, size_t size, const char *what, const char *name) {
+    size_t length = cut(name, NAME_MAX_SHOWN);
+    add(text, size, "%s '%.*s%s'", what, (int)length, name, name[length] ? "..." : "");
+}
+
 /* "dispatch 'qkv' of kernel 'matmul'" */
 static void add_packet(char *text, size_t size, const rlx_packet *packet) {
     add(text, size, "%s", kind_name(packet));
-    if (packet->label) add(text, size, " '%s'", packet->label);
-    if (kernel_of(packet)) add(text, size, " of kernel '%s'", kernel_of(packet));
+    if (packet->label) add_name(text, size, "", packet->label);
+    if (kernel_of(packet)) add_name(text, size, " of kernel", kernel_of(packet));
 }
 
 static const char *help_text(rlx_help help) {
@@ -58,11 +79,16 @@ static void find_packets(const rlx_fault *fault, const rlx_fault_place *place, c
     for (uint64_t i = 1; i < place->count && (*last)->next; i++) *last = (*last)->next;
 }
 
-static void describe(rlx_failure *failure, const rlx_fault *fault, const rlx_packet *first, const rlx_packet *last,
-                     rlx_help help) {
-    char *text = failure->message;
-    size_t size = sizeof failure->message;
-    add(text, size, "%s: batch %llu, ", failure->device, (unsigned long long)failure->batch);
+/* What to do stands at the end, and must not be what is cut. */
+static void describe(rlx_failure *failure, const rlx_stream *stream, const rlx_fault *fault, const rlx_packet *first,
+                     const rlx_packet *last, rlx_help help) {
+    char *text = failure->message, end[160] = "";
+    if (failure->vendor_code) add(end, sizeof end, " (code %lld)", (long long)failure->vendor_code);
+    add(end, sizeof end, "%s", help_text(help));
+    size_t size = sizeof failure->message - strlen(end);
+    add(text, size, "%s:", failure->device);
+    if (stream->label[0]) add_name(text, size, " stream", stream->label), add(text, size, ",");
+    add(text, size, " batch %llu, ", (unsigned long long)failure->batch);
     if (failure->exact) {
         add(text, size, "command %llu", (unsigned long long)failure->first_command);
         if (first) add(text, size, " ("), add_packet(text, size, first), add(text, size, ")");
@@ -79,8 +105,7 @@ static void describe(rlx_failure *failure, const rlx_fault *fault, const rlx_pac
         add(text, size, ")");
     }
     add(text, size, ": %s", fault->message[0] ? fault->message : rlx_status_text(failure->status));
-    if (failure->vendor_code) add(text, size, " (code %lld)", (long long)failure->vendor_code);
-    add(text, size, "%s", help_text(help));
+    add(text, sizeof failure->message, "%s", end);
 }
 
 /* A kernel can return anything, and what is no error would read as if the point were to complete later. */
@@ -116,7 +141,7 @@ rlx_failure_record *rlx_fault_record(const rlx_stream *stream, const rlx_fault *
     rlx_help help = fault->status != RLX_ERROR_DEVICE_LOST ? RLX_HELP_NONE
                     : fault->help                          ? fault->help
                                                            : RLX_HELP_REOPEN;
-    describe(&failure, fault, first, last, help);
+    describe(&failure, stream, fault, first, last, help);
     return rlx_failure_record_create(&failure, help);
 }
 
@@ -130,10 +155,11 @@ void rlx_device_count_failure(rlx_device *device, const rlx_failure_record *reco
     rlx_unlock(&device->lock);
 }
 
-/* The first point of the stream that has not completed fails, and all after it. */
+/* The first point of the stream that has neither completed nor failed yet fails, and all after it. */
 static void lose_stream(rlx_stream *stream, rlx_failure_record *record) {
     rlx_lock(&stream->timeline->lock);
-    rlx_timeline_fail(stream->timeline, atomic_load(&stream->timeline->completed) + 1, record);
+    uint64_t first = rlx_timeline_sound(stream->timeline, atomic_load(&stream->timeline->completed) + 1);
+    if (first) rlx_timeline_fail(stream->timeline, first, record);
     rlx_unlock(&stream->timeline->lock);
     if (stream->device->polled) rlx_stream_give_up(stream);
     rlx_stream_kick(stream);

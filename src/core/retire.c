@@ -48,9 +48,11 @@ void rlx_stream_retire(rlx_stream *stream) {
         rlx_batch_unhold(batch);
         rlx_lock(&timeline->lock);
         rlx_watch *due = complete_point(timeline, batch->value);
+        bool more = stream->head != NULL;
         rlx_unlock(&timeline->lock);
         rlx_batch_unref(batch);
         rlx_watches_fire(due);
+        if (more) rlx_drivers_wake(); /* the next one is held up by something else */
         rlx_lock(&timeline->lock);
     }
     stream->retiring = false;

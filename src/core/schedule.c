@@ -15,50 +15,70 @@
 
 /* ---- Submit ---- */
 
-static void dependency_fire(rlx_watch *watch, rlx_failure_record *record);
+static void fail_batch(rlx_batch_state *batch, rlx_failure_record *record) {
+    rlx_timeline *timeline = batch->stream->timeline;
+    rlx_lock(&timeline->lock);
+    rlx_timeline_fail(timeline, batch->value, record);
+    rlx_unlock(&timeline->lock);
+}
 
-/* A dependency is met, or was at once. `record`: the batch fails with it. */
-static void dependency_met(rlx_batch_state *batch, rlx_failure_record *record) {
-    rlx_stream *stream = batch->stream;
-    if (record && !rlx_lie("failures-stay-at-home")) {
-        rlx_lock(&stream->timeline->lock);
-        rlx_timeline_fail(stream->timeline, batch->value, record);
-        rlx_unlock(&stream->timeline->lock);
-    }
+/* A dependency's point has ended, or had before: if `record`, not well. */
+static void dependency_met(const rlx_dependency *dependency, rlx_failure_record *record) {
+    rlx_batch_state *batch = dependency->batch;
+    if (record && dependency->kind == RLX_DEPENDS_ON_SUCCESS && !rlx_lie("failures-stay-at-home"))
+        fail_batch(batch, record);
+    if (dependency->kind == RLX_DEPENDS_ON_TURN) atomic_fetch_sub_explicit(&batch->turns, 1, memory_order_acq_rel);
     atomic_fetch_sub_explicit(&batch->unmet, 1, memory_order_acq_rel);
 }
 
 /* The stream outlives this: the batch holds it. */
 static void dependency_fire(rlx_watch *watch, rlx_failure_record *record) {
-    rlx_batch_state *batch = ((rlx_dependency *)watch)->batch;
-    rlx_stream *stream = batch->stream;
-    dependency_met(batch, record);
-    rlx_stream_kick(stream);
+    const rlx_dependency *dependency = (const rlx_dependency *)watch;
+    rlx_batch_state *batch = dependency->batch;
+    dependency_met(dependency, record);
+    rlx_stream_kick(batch->stream);
     rlx_batch_unref(batch);
-}
-
-/* What only has to be over, like a program's earlier run: how it ended is not this batch's business. */
-static void order_fire(rlx_watch *watch, rlx_failure_record *record) {
-    (void)record;
-    dependency_fire(watch, NULL);
 }
 
 static void pump_at_once(rlx_stream *stream);
 
+/* Nobody knows any more whether the point failed, so it may have. */
+static rlx_failure_record *record_expired(void) {
+    return rlx_failure_record_create(
+        &(rlx_failure){ .status = RLX_ERROR_EXPIRED, .message = "a point that was depended on is too old" },
+        RLX_HELP_NONE);
+}
+
+/* What comes before on the same stream is waited for anyway, and what fails there fails what comes after, unless the
+ * stream has been recovered since. */
+static void attach_own(rlx_batch_state *batch, uint64_t value) {
+    rlx_timeline *timeline = batch->stream->timeline;
+    rlx_lock(&timeline->lock);
+    rlx_failure_record *record = rlx_timeline_failed(timeline, value);
+    if (record) rlx_failure_record_retain(record);
+    bool forgotten = !record && rlx_timeline_sound(timeline, value) != value;
+    rlx_unlock(&timeline->lock);
+    if (forgotten) record = record_expired();
+    if (record) fail_batch(batch, record);
+    rlx_failure_record_release(record);
+}
+
 /* Links a dependency of a batch that has its value. */
 static void attach(rlx_batch_state *batch, rlx_dependency *dependency) {
-    bool order_only = dependency->order_only;
     rlx_failure_record *record = NULL;
+    if (dependency->point.timeline == rlx_timeline_id(batch->stream->timeline)) {
+        if (dependency->kind == RLX_DEPENDS_ON_SUCCESS) attach_own(batch, dependency->point.value);
+        return;
+    }
     dependency->batch = batch;
-    dependency->watch.fire = order_only ? order_fire : dependency_fire;
+    dependency->watch.fire = dependency_fire;
     atomic_fetch_add_explicit(&batch->unmet, 1, memory_order_relaxed);
+    if (dependency->kind == RLX_DEPENDS_ON_TURN) atomic_fetch_add_explicit(&batch->turns, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&batch->refs, 1, memory_order_relaxed);
     rlx_status status = rlx_watch_add(&dependency->watch, dependency->point, &record);
     if (status == RLX_NOT_READY) return;
-    if (status && !record) /* EXPIRED: whether it failed is no longer known, so it may have */
-        record = rlx_failure_record_create(
-            &(rlx_failure){ .status = status, .message = "a point that was depended on is too old" }, RLX_HELP_NONE);
-    dependency_met(batch, order_only ? NULL : record);
+    if (status && !record) record = record_expired();
+    dependency_met(dependency, record);
     rlx_failure_record_release(record);
     atomic_fetch_sub_explicit(&batch->refs, 1, memory_order_relaxed); /* the stream's is still there */
 }
@@ -94,7 +114,7 @@ static void enqueue_runs(rlx_stream *stream, rlx_batch_state *batch, rlx_point *
     *point = (rlx_point){ rlx_timeline_id(stream->timeline), batch->value };
     for (rlx_batch_run *run = batch->runs; run; run = run->next) {
         run->after.batch = NULL;
-        run->after.order_only = true;
+        run->after.kind = RLX_DEPENDS_ON_TURN;
         if (!rlx_lie("runs-overlap")) run->after.point = rlx_program_last_run(run->program);
         rlx_program_set_last_run(run->program, *point);
     }
@@ -119,8 +139,7 @@ rlx_point rlx_batch_submit(rlx_batch_state *batch, rlx_failure_record **failing)
     note_slices(stream, batch);
     if (batch->runs) {
         enqueue_runs(stream, batch, &point, failing);
-        for (rlx_batch_run *run = batch->runs; run; run = run->next)
-            if (run->after.point.timeline != point.timeline) attach(batch, &run->after);
+        for (rlx_batch_run *run = batch->runs; run; run = run->next) attach(batch, &run->after);
     } else {
         rlx_lock(&stream->timeline->lock);
         enqueue(stream, batch, failing);
@@ -133,6 +152,7 @@ rlx_point rlx_batch_submit(rlx_batch_state *batch, rlx_failure_record **failing)
         rlx_lock(&stream->timeline->lock);
         batch->attached = true;
         rlx_unlock(&stream->timeline->lock);
+        rlx_drivers_wake(); /* those that wait for it can see now what holds it up */
     }
     atomic_fetch_sub_explicit(&batch->unmet, 1, memory_order_acq_rel);
     pump_at_once(stream); /* from here on the batch may be gone */
@@ -141,25 +161,39 @@ rlx_point rlx_batch_submit(rlx_batch_state *batch, rlx_failure_record **failing)
 
 /* ---- Pump ---- */
 
+/* Under timeline->lock: it is dropped where it has not begun. */
+static bool has_failed(const rlx_batch_state *batch) {
+    return rlx_timeline_sound(batch->stream->timeline, batch->value) != batch->value;
+}
+
+/* Of what is left of a batch, what goes over at once. */
+static uint64_t next_slice(const rlx_batch_state *batch) {
+    return batch->rest_count < batch->slice ? batch->rest_count : batch->slice;
+}
+
+bool rlx_stream_ready(const rlx_stream *stream) {
+    const rlx_batch_state *batch = stream->waiting;
+    if (!batch || !batch->attached) return false; /* submit is still at it, and pumps when it is through */
+    if (has_failed(batch)) return !atomic_load(&batch->turns);
+    if (atomic_load(&batch->unmet)) return false;
+    if (!batch->rest_count) return !rlx_lie("empty-batches-never-end");
+    uint32_t depth = stream->device->backend.queue_depth;
+    return !depth || !stream->flying || stream->flying + next_slice(batch) <= depth;
+}
+
 /* What to do with the first batch that is not whole. */
 typedef enum step { STEP_NONE, STEP_RETIRE, STEP_HAND_OVER } step;
 
 /* Under timeline->lock. Fills in `slice` for STEP_HAND_OVER. */
 static step next_step(rlx_stream *stream, rlx_batch *slice) {
+    if (!rlx_stream_ready(stream)) return STEP_NONE;
     rlx_batch_state *batch = stream->waiting;
-    if (!batch) return STEP_NONE;
-    if (!batch->attached) return STEP_NONE; /* submit is still at it, and pumps when it is through */
-    bool failed = rlx_timeline_failed(stream->timeline, batch->value) != NULL;
-    if (!failed && atomic_load_explicit(&batch->unmet, memory_order_acquire)) return STEP_NONE;
-    if (!batch->rest_count && rlx_lie("empty-batches-never-end")) return STEP_NONE;
-    if (failed || !batch->rest_count) { /* dropped, or empty: it ends when all before it have */
+    if (!batch->rest_count || has_failed(batch)) { /* empty, or dropped: it ends when all before it have */
         batch->whole = true;
         stream->waiting = batch->next;
         return STEP_RETIRE;
     }
-    uint64_t count = batch->rest_count < batch->slice ? batch->rest_count : batch->slice;
-    uint32_t depth = stream->device->backend.queue_depth;
-    if (depth && stream->flying && stream->flying + count > depth) return STEP_NONE;
+    uint64_t count = next_slice(batch);
     rlx_packet *first = batch->rest, *last = first;
     *slice = (rlx_batch){ ++stream->signal, first, count };
     if (count == batch->rest_count) last = batch->last;
@@ -332,7 +366,7 @@ static void fail_signal(rlx_stream *stream, uint64_t signal, const rlx_fault *fa
     rlx_fault_place place = { 0 };
     rlx_lock(&stream->timeline->lock);
     rlx_batch_state *batch = batch_of(stream, signal);
-    bool first = batch && !rlx_timeline_failed(stream->timeline, batch->value);
+    bool first = batch && !has_failed(batch);
     if (batch) {
         uint64_t index = signal == batch->first_signal ? 0 : (signal - batch->first_signal) * batch->slice;
         place = (rlx_fault_place){ batch->value, index, slice_count(batch, signal), slice_first(batch, signal) };
@@ -390,7 +424,7 @@ static bool sink_begin(const rlx_stream_sink *sink, uint64_t signal) {
     rlx_stream *stream = stream_of(sink);
     rlx_lock(&stream->timeline->lock);
     rlx_batch_state *batch = batch_of(stream, signal);
-    bool run = batch && !rlx_timeline_failed(stream->timeline, batch->value);
+    bool run = batch && !has_failed(batch);
     if (run && stream->begun < signal) stream->begun = signal;
     rlx_unlock(&stream->timeline->lock);
     return run;

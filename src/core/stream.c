@@ -129,7 +129,10 @@ rlx_status rlx_stream_depend(rlx_stream *stream, rlx_point point) {
     if (rlx_stream_records(stream) && rlx_lie("recordings-may-depend")) return RLX_OK;
     if (rlx_stream_records(stream))
         return rlx_fail(RLX_ERROR_ORDER, "rlx_stream_depend: a recording has no place in time; depend where it is run");
-    status = rlx_point_look(point, NULL, NULL);
+    rlx_failure_record *record = NULL;
+    status = rlx_point_look(point, NULL, &record);
+    if (record) status = RLX_NOT_READY; /* a failure, whatever its status: submit will find it */
+    rlx_failure_record_release(record);
     if (status == RLX_OK || rlx_lie("depend-ignored")) return RLX_OK;
     if (status == RLX_ERROR_ORDER && rlx_lie("future-points-accepted")) return RLX_OK;
     if (status == RLX_ERROR_ORDER)
@@ -137,8 +140,6 @@ rlx_status rlx_stream_depend(rlx_stream *stream, rlx_point point) {
     if (status == RLX_ERROR_INVALID) return rlx_fail(status, "rlx_stream_depend: this is no point of a stream");
     if (status == RLX_ERROR_EXPIRED)
         return rlx_fail(status, "rlx_stream_depend: the point is so old that nobody knows whether it failed");
-    /* What comes before on the same stream is waited for anyway, unless it has failed and the stream was recovered since. */
-    if (status == RLX_NOT_READY && point.timeline == rlx_timeline_id(stream->timeline)) return RLX_OK;
     rlx_dependency *dependency = rlx_batch_dependency(stream);
     if (!dependency) return RLX_ERROR_OUT_OF_MEMORY;
     dependency->point = point;
@@ -212,10 +213,13 @@ rlx_status rlx_stream_recover(rlx_stream *stream) {
     return RLX_OK;
 }
 
-/* Under timeline->lock: the value of the first batch of which nothing has begun, 0 if there is none. */
-static uint64_t first_not_begun(const rlx_stream *stream) {
-    for (const rlx_batch_state *batch = stream->head; batch; batch = batch->next)
-        if (!batch->first_signal ? !batch->whole : batch->first_signal > stream->begun) return batch->value;
+/* Under timeline->lock: the value of the first batch of which nothing has begun and that has not failed, 0 if there is
+ * none. */
+static uint64_t first_to_cancel(const rlx_stream *stream) {
+    for (const rlx_batch_state *batch = stream->head; batch; batch = batch->next) {
+        bool begun = batch->first_signal ? batch->first_signal <= stream->begun : batch->whole;
+        if (!begun && rlx_timeline_sound(stream->timeline, batch->value) == batch->value) return batch->value;
+    }
     return 0;
 }
 
@@ -223,12 +227,13 @@ rlx_status rlx_stream_cancel(rlx_stream *stream) {
     rlx_status status = enter_submitting(stream, "rlx_stream_cancel");
     if (status || rlx_lie("cancel-does-nothing")) return status;
     rlx_failure failure = { .status = RLX_ERROR_CANCELLED,
-                            .message = "cancelled by rlx_stream_cancel; rlx_stream_recover makes the stream usable again" };
+                            .message = "cancelled; rlx_stream_recover makes the stream usable again" };
     memcpy(failure.device, stream->device->name, sizeof failure.device);
     rlx_failure_record *record = rlx_failure_record_create(&failure, RLX_HELP_NONE);
     rlx_lock(&stream->timeline->lock);
-    uint64_t first = first_not_begun(stream);
-    if (first) { rlx_timeline_fail(stream->timeline, first, record); }
+    uint64_t first = first_to_cancel(stream);
+    if (atomic_load(&record->refs) == 1) record->failure.batch = first; /* nobody else has it yet */
+    if (first) rlx_timeline_fail(stream->timeline, first, record);
     rlx_unlock(&stream->timeline->lock);
     rlx_failure_record_release(record);
     if (first) rlx_stream_pump(stream); /* what was held is dropped now, whoever drives the device */

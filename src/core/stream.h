@@ -15,13 +15,20 @@
 
 typedef struct rlx_batch_state rlx_batch_state;
 
+/* What a dependency asks of its point. */
+typedef enum rlx_dependency_kind {
+    RLX_DEPENDS_ON_SUCCESS = 0,
+    RLX_DEPENDS_ON_END,  /* however that is */
+    RLX_DEPENDS_ON_TURN, /* the same, of a program's earlier run: a batch that is dropped waits for it, too */
+} rlx_dependency_kind;
+
 /* A point that a batch waits for. Lives in the batch's chunks. */
 typedef struct rlx_dependency {
     rlx_watch watch;
     struct rlx_dependency *next;
-    rlx_batch_state *batch;
+    rlx_batch_state *batch; /* NULL: there was no need to wait */
     rlx_point point;
-    bool order_only; /* the point only has to be over, however it ended */
+    rlx_dependency_kind kind;
 } rlx_dependency;
 
 /* A program that a batch runs, once for each program and batch. */
@@ -48,6 +55,7 @@ struct rlx_batch_state {
     rlx_packet **slice_first;           /* the first packet of each slice, if there are several; NULL allowed */
     uint64_t first_signal, last_signal; /* 0: nothing of it was handed over */
     _Atomic uint32_t unmet;             /* dependencies, and 1 while submit attaches them */
+    _Atomic uint32_t turns;             /* those of them that are RLX_DEPENDS_ON_TURN */
     _Atomic uint32_t refs;              /* the stream's and each linked dependency's */
     bool attached;                      /* submit is through with it */
     bool whole;                         /* all of it has been handed over (or dropped) */
@@ -121,6 +129,8 @@ void rlx_batch_unref(rlx_batch_state *batch);
 rlx_point rlx_batch_submit(rlx_batch_state *batch, rlx_failure_record **failing);
 /* Hands over what can be handed over. False if another thread (or an outer call of this one) will do it. */
 bool rlx_stream_pump(rlx_stream *stream);
+/* Under timeline->lock: whether pump would find something to do. */
+bool rlx_stream_ready(const rlx_stream *stream);
 /* pump, unless only a caller may: then wakes those that wait. */
 void rlx_stream_kick(rlx_stream *stream);
 /* What the backend reports: signals up to `signal` have ended. */

@@ -87,8 +87,11 @@ bool rlx_watch_remove(rlx_watch *watch, rlx_timeline *timeline);
 rlx_watch *rlx_timeline_due(rlx_timeline *timeline);
 void rlx_watches_fire(rlx_watch *due);
 
-/* Under timeline->lock: values from `first` on fail until rlx_timeline_recover. Nothing if it is failing already. */
+/* Under timeline->lock: values from `first` on fail until rlx_timeline_recover. Nothing if that one has failed already, or
+ * has completed: then it is known how. */
 void rlx_timeline_fail(rlx_timeline *timeline, uint64_t first, rlx_failure_record *record);
+/* The first value from `from` on that has not failed; 0 if there is none. */
+uint64_t rlx_timeline_sound(const rlx_timeline *timeline, uint64_t from);
 /* The record of the open interval, or NULL. Borrowed under the lock. */
 rlx_failure_record *rlx_timeline_failing(const rlx_timeline *timeline);
 /* The record of the interval that holds `value`, or NULL. Borrowed under the lock. */

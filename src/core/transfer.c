@@ -21,7 +21,7 @@ static rlx_status follow(rlx_stream *stream, rlx_stream *other) {
     rlx_dependency *dependency = rlx_batch_dependency(stream);
     if (!dependency) return RLX_ERROR_OUT_OF_MEMORY;
     dependency->point = last;
-    dependency->order_only = recovered;
+    dependency->kind = recovered ? RLX_DEPENDS_ON_END : RLX_DEPENDS_ON_SUCCESS;
     return RLX_OK;
 }
 

@@ -39,7 +39,9 @@ static struct {
 } drivers = { .lock = RLX_MUTEX_INIT };
 
 void rlx_drivers_wake(void) {
-    if (!atomic_load(&drivers.count)) return;
+    if (!atomic_load_explicit(&rlx_caller_driven_devices, memory_order_relaxed)) return;
+    /* Adding nothing, unlike a load, is ordered with the waiter's adding itself: it sees what has changed, or is seen. */
+    if (!atomic_fetch_add(&drivers.count, 0)) return;
     rlx_lock(&drivers.lock);
     for (waiter *w = drivers.first; w; w = w->next) {
         atomic_fetch_or(&w->word, WORD_DRIVE);
@@ -68,43 +70,49 @@ static void drivers_remove(waiter *w) {
 
 /* ---- Driving ---- */
 
-typedef enum hold_up { HELD_BY_NOTHING, HELD_BY_WORK, HELD_BY_POINTS, HELD_BY_NOBODY } hold_up;
+/* What holds a point up, and what could be done about it. */
+typedef struct hold_up {
+    rlx_stream *stream;    /* retained; NULL: nothing that would be known */
+    bool ready;            /* there is something to hand over */
+    uint64_t signal;       /* the next to end at the backend; 0: there is none */
+    rlx_batch_state *head; /* it waits for points: referenced; or NULL */
+    bool failed;           /* that one, so it only waits for its turn */
+} hold_up;
 
-/* What holds a point up: its stream (retained), and for HELD_BY_POINTS the batch at its head (referenced). */
-static hold_up find_hold_up(rlx_point point, rlx_stream **result, rlx_batch_state **head, uint64_t *signal) {
+static hold_up find_hold_up(rlx_point point) {
     rlx_timeline *timeline = rlx_point_timeline(point);
-    hold_up found = HELD_BY_NOTHING;
+    hold_up found = { 0 };
     rlx_lock(&timeline->lock);
     rlx_stream *stream = timeline->stream;
     rlx_batch_state *batch = stream ? stream->head : NULL;
     bool current =
         batch && rlx_timeline_id(timeline) == point.timeline && atomic_load(&timeline->completed) < point.value;
     if (current && rlx_object_try_retain(&stream->object)) {
-        *result = stream;
-        *signal = stream->ended + 1;
-        bool started = batch->whole || batch->first_signal;
-        bool free =
-            !started && batch->attached && (!atomic_load(&batch->unmet) || rlx_timeline_failed(timeline, batch->value));
-        found = started ? HELD_BY_WORK : free ? HELD_BY_NOBODY : HELD_BY_POINTS;
-        if (found == HELD_BY_POINTS) {
+        found.stream = stream;
+        found.ready = rlx_stream_ready(stream);
+        if (stream->handed > stream->ended) found.signal = stream->ended + 1;
+        if (!batch->whole && !batch->first_signal && batch->attached && !found.ready) {
             atomic_fetch_add_explicit(&batch->refs, 1, memory_order_relaxed);
-            *head = batch;
+            found.head = batch;
+            found.failed = rlx_timeline_sound(timeline, batch->value) != batch->value;
         }
     }
     rlx_unlock(&timeline->lock);
     return found;
 }
 
+static bool is_unmet(const rlx_dependency *dependency, rlx_point *point) {
+    if (!dependency->batch || rlx_point_look(dependency->point, NULL, NULL) != RLX_NOT_READY) return false;
+    *point = dependency->point;
+    return true;
+}
+
 /* The first dependency of a held batch that is still to come. */
-static bool first_unmet(const rlx_batch_state *batch, rlx_point *point) {
-    for (const rlx_dependency *d = batch->dependencies; d; d = d->next) {
-        *point = d->point;
-        if (rlx_point_look(d->point, NULL, NULL) == RLX_NOT_READY) return true;
-    }
-    for (const rlx_batch_run *run = batch->runs; run; run = run->next) {
-        *point = run->after.point;
-        if (rlx_point_look(run->after.point, NULL, NULL) == RLX_NOT_READY) return true;
-    }
+static bool first_unmet(const hold_up *held, rlx_point *point) {
+    for (const rlx_dependency *d = held->head->dependencies; d && !held->failed; d = d->next)
+        if (is_unmet(d, point)) return true;
+    for (const rlx_batch_run *run = held->head->runs; run; run = run->next)
+        if (is_unmet(&run->after, point)) return true;
     return false;
 }
 
@@ -123,19 +131,16 @@ static bool poll_work(rlx_stream *stream, uint64_t signal, uint64_t patience) {
 static bool drive(rlx_point point, uint64_t patience) {
     if (rlx_lie("wait-drives-nothing")) return false;
     for (;;) {
-        rlx_stream *stream = NULL;
-        rlx_batch_state *head = NULL;
-        uint64_t signal = 0;
-        hold_up held = find_hold_up(point, &stream, &head, &signal);
+        hold_up held = find_hold_up(point);
+        if (!held.stream) return false;
         bool moved = false, follow = false;
-        if (held == HELD_BY_NOTHING) return false;
-        if (held == HELD_BY_POINTS) {
-            follow = first_unmet(head, &point);
-            rlx_batch_unref(head);
+        if (held.ready && may_drive(held.stream->device)) moved = rlx_stream_pump(held.stream);
+        if (!moved && held.signal) moved = poll_work(held.stream, held.signal, patience);
+        if (held.head) {
+            follow = first_unmet(&held, &point);
+            rlx_batch_unref(held.head);
         }
-        if (held == HELD_BY_WORK) moved = poll_work(stream, signal, patience);
-        if (held == HELD_BY_NOBODY && may_drive(stream->device)) moved = rlx_stream_pump(stream);
-        rlx_object_release(&stream->object);
+        rlx_object_release(&held.stream->object);
         if (!follow) return moved;
     }
 }
@@ -321,8 +326,7 @@ static rlx_status wait_all(const rlx_point *points, uint32_t count, uint64_t dea
     for (uint32_t i = 0; i < count; i++) {
         wait_state w = { .points = &points[i], .count = 1, .deadline = deadline };
         wait_any(&w);
-        if (w.status == RLX_TIMEOUT ||
-            w.status == RLX_ERROR_OUT_OF_MEMORY) { /* later ones may have ended, this one has not */
+        if (w.status == RLX_TIMEOUT) { /* later ones may have ended, this one has not */
             rlx_failure_record_release(first.record);
             *index = i;
             return w.status;
@@ -394,7 +398,8 @@ rlx_status rlx_point_notify(rlx_point point, rlx_notify_function function, void 
     status = rlx_watch_add(&made->watch, point, &record);
     if (status == RLX_NOT_READY) return RLX_OK;
     rlx_free(made);
-    if (status == RLX_ERROR_INVALID || (status == RLX_ERROR_ORDER && !record)) return tell(status, record);
+    /* A failure, which has a record, may have any status. */
+    if (!record && (status == RLX_ERROR_INVALID || status == RLX_ERROR_ORDER)) return tell(status, record);
     if (!rlx_lie("notify-only-in-time")) call_notify(function, user, status);
     rlx_failure_record_release(record);
     return RLX_OK;

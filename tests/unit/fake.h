@@ -17,12 +17,16 @@ typedef struct fake_stream {
     uint64_t signals[FAKE_BATCHES], commands[FAKE_BATCHES], handed, ended;
     uint64_t most;   /* commands in flight at once */
     rlx_fault fault; /* for query */
+    uint64_t fault_at; /* with which batch query tells of it; 0: at once */
 } fake_stream;
 
 static struct {
     fake_stream streams[FAKE_STREAMS]; /* in the order of opening */
-    uint32_t opened, closed, memory, kernels;
-    rlx_status refuse; /* what submit returns */
+    _Atomic uint32_t devices, opened, closed, memory, kernels;
+    _Atomic rlx_status refuse; /* what submit returns */
+    _Atomic rlx_status wait;   /* what wait returns, unless it is RLX_OK */
+    void (*on_submit)(fake_stream *stream, const rlx_batch *batch); /* NULL, or called first, under no lock */
+    void (*on_query)(fake_stream *stream, const rlx_fault *fault);  /* NULL, or called last */
 } fake;
 
 static const rlx_host *fake_host;
@@ -36,12 +40,12 @@ static rlx_status fake_probe(uint32_t *count) {
 
 static const rlx_format_info fake_formats[] = { { RLX_CODE_HOST, "host" } };
 
-#define FAKE_PROPERTIES(device) \
+#define FAKE_PROPERTIES(device, who, one_thread) \
     { \
         .struct_size = sizeof(rlx_device_properties), .name = device, .backend = device, \
         .description = "played by a test", .driver = "none", .id = "", .architecture = "none", .units = 1, \
         .subgroup_min = 1, .subgroup_max = 1, .timer_ns = 1, .storage_types = 7, .compute_types = 7, \
-        .can = RLX_CAN_CANCEL | RLX_CAN_HOST_POINTER, \
+        .progress = who, .thread_bound = one_thread, .can = RLX_CAN_CANCEL | RLX_CAN_HOST_POINTER, \
         .limits = { .buffer_size = 1u << 30, \
                     .binding_size = 1u << 30, \
                     .binding_alignment = 4, \
@@ -53,21 +57,29 @@ static const rlx_format_info fake_formats[] = { { RLX_CODE_HOST, "host" } };
                     .shared_bytes = 16384 }, \
         .formats = fake_formats, .format_count = 1 \
     }
-static const rlx_device_properties fake_properties = FAKE_PROPERTIES("fake");
-static const rlx_device_properties held_properties = FAKE_PROPERTIES("held");
-static const rlx_device_properties asked_properties = FAKE_PROPERTIES("asked");
-
-static const rlx_device_properties *fake_describe(uint32_t index) { return index ? NULL : &fake_properties; }
-static const rlx_device_properties *held_describe(uint32_t index) { return index ? NULL : &held_properties; }
-static const rlx_device_properties *asked_describe(uint32_t index) { return index ? NULL : &asked_properties; }
+#define FAKE_DESCRIBE(device, who, one_thread) \
+    static const rlx_device_properties *device##_describe(uint32_t index) { \
+        static const rlx_device_properties properties = FAKE_PROPERTIES(#device, who, one_thread); \
+        return index ? NULL : &properties; \
+    }
+FAKE_DESCRIBE(fake, RLX_PROGRESS_THREAD, false)
+FAKE_DESCRIBE(held, RLX_PROGRESS_THREAD, false)
+FAKE_DESCRIBE(bound, RLX_PROGRESS_THREAD, true)
+FAKE_DESCRIBE(asked, RLX_PROGRESS_THREAD, false)
+FAKE_DESCRIBE(called, RLX_PROGRESS_CALLER, false)
+FAKE_DESCRIBE(calledq, RLX_PROGRESS_CALLER, false)
 
 static rlx_status fake_open(uint32_t index, const rlx_device_desc *desc, rlx_device_opened *opened) {
     (void)index, (void)desc;
     opened->device = &fake;
+    fake.devices++;
     return RLX_OK;
 }
 
-static void fake_close(void *device) { (void)device; }
+static void fake_close(void *device) {
+    (void)device;
+    fake.devices--;
+}
 
 static rlx_status fake_allocate(void *device, uint64_t size, rlx_memory_kind kind, rlx_memory_block *block) {
     (void)device, (void)kind;
@@ -113,6 +125,7 @@ static void fake_stream_close(void *stream) {
 static rlx_status fake_submit(void *stream, const rlx_batch *batch, rlx_fault *fault) {
     fake_stream *own = stream;
     (void)fault;
+    if (fake.on_submit) fake.on_submit(own, batch);
     if (fake.refuse) return fake_host->fail(fake.refuse, "refused by the test");
     rlx_lock(&own->lock);
     own->signals[own->handed % FAKE_BATCHES] = batch->signal;
@@ -131,14 +144,19 @@ static rlx_status fake_query(void *stream, uint64_t *completed, rlx_fault *fault
     fake_stream *own = stream;
     rlx_lock(&own->lock);
     *completed = own->ended;
-    *fault = own->fault;
-    own->fault = (rlx_fault){ 0 };
+    *fault = (rlx_fault){ 0 };
+    if (own->fault_at <= own->ended) {
+        *fault = own->fault;
+        own->fault = (rlx_fault){ 0 };
+    }
     rlx_unlock(&own->lock);
+    if (fake.on_query) fake.on_query(own, fault);
     return RLX_OK;
 }
 
 static rlx_status fake_wait(void *stream, uint64_t signal, uint64_t timeout_ns) {
     fake_stream *own = stream;
+    if (fake.wait) return fake_host->fail(fake.wait, "no answer");
     for (uint64_t end = rlx_deadline(timeout_ns); rlx_clock_ns() < end; rlx_thread_yield()) {
         rlx_lock(&own->lock);
         bool done = own->ended >= signal;
@@ -148,48 +166,60 @@ static rlx_status fake_wait(void *stream, uint64_t signal, uint64_t timeout_ns) 
     return RLX_TIMEOUT;
 }
 
-#define FAKE_TABLE(backend, bits, depth, described) \
+/* For devices that only callers drive. */
+static rlx_status fake_wait_work(void *stream, uint64_t signal, uint64_t timeout_ns) {
+    fake_stream *own = stream;
+    (void)timeout_ns;
+    if (fake.wait) return fake_host->fail(fake.wait, "no answer");
+    rlx_lock(&own->lock);
+    if (own->ended < own->handed) own->ended++;
+    bool done = own->ended >= signal;
+    rlx_unlock(&own->lock);
+    return done ? RLX_OK : RLX_TIMEOUT;
+}
+
+#define FAKE_TABLE(backend, bits, depth, described, waits) \
     { \
         .struct_size = sizeof(rlx_backend), .major = RLX_BACKEND_MAJOR, .minor = RLX_BACKEND_MINOR, .name = backend, \
         .flags = (bits) | RLX_BACKEND_HOST_MEMORY, .queue_depth = depth, .probe = fake_probe, .describe = described, \
         .device_open = fake_open, .device_close = fake_close, .memory_allocate = fake_allocate, \
         .memory_free = fake_free, .kernel_create = fake_kernel, .kernel_destroy = fake_kernel_destroy, \
-        .stream_open = fake_stream_open, .stream_close = fake_stream_close, .submit = fake_submit, .wait = fake_wait, \
+        .stream_open = fake_stream_open, .stream_close = fake_stream_close, .submit = fake_submit, .wait = waits, \
         .query = fake_query \
     }
-static const rlx_backend fake_table = FAKE_TABLE("fake", RLX_BACKEND_COMPLETES, 0, fake_describe);
-static const rlx_backend held_table = FAKE_TABLE("held", RLX_BACKEND_COMPLETES, 4, held_describe);
-static const rlx_backend asked_table = FAKE_TABLE("asked", 0, 0, asked_describe);
-
-static const rlx_backend *fake_entry(const rlx_host *host) {
-    fake_host = host;
-    return &fake_table;
-}
-static const rlx_backend *held_entry(const rlx_host *host) {
-    fake_host = host;
-    return &held_table;
-}
-static const rlx_backend *asked_entry(const rlx_host *host) {
-    fake_host = host;
-    return &asked_table;
-}
+#define FAKE_ENTRY(device, bits, depth, waits) \
+    static const rlx_backend device##_table = FAKE_TABLE(#device, bits, depth, device##_describe, waits); \
+    static const rlx_backend *device##_entry(const rlx_host *host) { \
+        fake_host = host; \
+        return &device##_table; \
+    }
+FAKE_ENTRY(fake, RLX_BACKEND_COMPLETES, 0, fake_wait)
+FAKE_ENTRY(held, RLX_BACKEND_COMPLETES, 4, fake_wait)
+FAKE_ENTRY(bound, RLX_BACKEND_COMPLETES, 0, fake_wait)
+FAKE_ENTRY(asked, 0, 0, fake_wait)
+FAKE_ENTRY(called, 0, 0, fake_wait_work)
+FAKE_ENTRY(calledq, 0, 4, fake_wait_work)
 
 /* ---- What a test does with them ---- */
 
-/* Opens one of the three; the first time it registers them. The counters start anew. */
-static rlx_device *fake_device(const char *name) {
-    static bool registered;
-    if (!registered) {
-        CHECK_INT(rlx_backend_register(fake_entry), RLX_OK);
-        CHECK_INT(rlx_backend_register(held_entry), RLX_OK);
-        CHECK_INT(rlx_backend_register(asked_entry), RLX_OK);
-        registered = true;
-    }
-    memset(&fake, 0, sizeof fake);
-    for (int i = 0; i < FAKE_STREAMS; i++) rlx_mutex_init(&fake.streams[i].lock);
+/* One more device; the counters go on. */
+static inline rlx_device *fake_device_more(const char *name) {
     rlx_device *device = NULL;
     CHECK_INT(rlx_device_open(name, NULL, &device), RLX_OK);
     return device;
+}
+
+/* Opens one of them; the first time it registers them all. The counters start anew. */
+static inline rlx_device *fake_device(const char *name) {
+    static const rlx_backend_entry_function entries[] = { fake_entry,  held_entry,   bound_entry,
+                                                          asked_entry, called_entry, calledq_entry };
+    static bool registered;
+    for (size_t i = 0; !registered && i < sizeof entries / sizeof *entries; i++)
+        CHECK_INT(rlx_backend_register(entries[i]), RLX_OK);
+    registered = true;
+    memset(&fake, 0, sizeof fake);
+    for (int i = 0; i < FAKE_STREAMS; i++) rlx_mutex_init(&fake.streams[i].lock);
+    return fake_device_more(name);
 }
 
 static rlx_stream *fake_stream_create(rlx_device *device, uint32_t flags) {
