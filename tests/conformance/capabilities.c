@@ -1,4 +1,5 @@
-/* What a device claims beyond the floors, each claim used; and what it doesn't claim, refused with RLX_ERROR_UNSUPPORTED. */
+/* What a device claims beyond the floors, each claim used; and what it doesn't claim, refused with
+ * RLX_ERROR_UNSUPPORTED. */
 #include "conform.h"
 
 #define SIZE 4096
@@ -44,7 +45,8 @@ static void device_memory_has_no_host_pointer(conform_test *t) {
 
 static void shared_memory_is_refused_without_the_capability(conform_test *t) {
     rlx_buffer *x;
-    CHECK_STATUS(t, rlx_buffer_create(t->device, &(rlx_buffer_desc){ .size = SIZE, .memory = RLX_MEMORY_SHARED }, &x), RLX_ERROR_UNSUPPORTED);
+    CHECK_STATUS(t, rlx_buffer_create(t->device, &(rlx_buffer_desc){ .size = SIZE, .memory = RLX_MEMORY_SHARED }, &x),
+                 RLX_ERROR_UNSUPPORTED);
 }
 
 /* ---- RLX_CAN_GROUP_SIZE, RLX_CAN_DYNAMIC_SHARED ---- */
@@ -66,7 +68,8 @@ static rlx_status look(const rlx_host_kernel *k, uint64_t first, uint64_t count)
         s->groups = (uint64_t)k->groups[0] * k->groups[1] * k->groups[2];
         s->misaligned = (uintptr_t)k->shared % 64;
     }
-    for (uint64_t group = first; group < first + count && scratch; group++) { /* written from end to end, then looked at */
+    for (uint64_t group = first; group < first + count && scratch;
+         group++) { /* written from end to end, then looked at */
         memset(scratch, (int)(group & 0xff), k->shared_bytes);
         conform_sleep_us(20);
         for (uint32_t i = 0; i < k->shared_bytes; i++)
@@ -78,7 +81,13 @@ static rlx_status look(const rlx_host_kernel *k, uint64_t first, uint64_t count)
 static rlx_kernel *looking_kernel(conform_test *t, seen *s, uint32_t shared_bytes) {
     rlx_kernel *kernel;
     const rlx_code code = { .format = RLX_CODE_HOST, .function = look, .user = s };
-    CHECK_OK(t, rlx_kernel_create(t->device, &(rlx_kernel_desc){ .name = "look", .codes = &code, .code_count = 1, .group_size = { 8, 2 }, .shared_bytes = shared_bytes }, &kernel));
+    CHECK_OK(
+        t,
+        rlx_kernel_create(
+            t->device,
+            &(rlx_kernel_desc){
+                .name = "look", .codes = &code, .code_count = 1, .group_size = { 8, 2 }, .shared_bytes = shared_bytes },
+            &kernel));
     return kernel;
 }
 
@@ -86,7 +95,8 @@ static void a_dispatch_overrides_the_group_size(conform_test *t) {
     rlx_stream *s = conform_stream(t, 0);
     seen *found = conform_memory(t, sizeof *found);
     rlx_kernel *kernel = looking_kernel(t, found, 0);
-    const uint32_t sizes[][3] = { { 0, 0, 0 }, { 32, 1, 1 }, { 256, 1, 1 }, { 1, 256, 1 }, { 4, 1, 64 }, { 16, 0, 0 }, { 0, 4, 0 } };
+    const uint32_t sizes[][3] = { { 0, 0, 0 },  { 32, 1, 1 }, { 256, 1, 1 }, { 1, 256, 1 },
+                                  { 4, 1, 64 }, { 16, 0, 0 }, { 0, 4, 0 } };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         rlx_dispatch dispatch = { .groups = { 3 } };
         memcpy(dispatch.group_size, sizes[i], sizeof dispatch.group_size);
@@ -107,8 +117,9 @@ static void an_overridden_group_covers_as_much(conform_test *t) {
     rlx_buffer *y = conform_buffer(t, 256 * 4);
     const rlx_arg arg = rlx_arg_buffer(rlx_whole(y));
     CHECK_OK(t, rlx_stream_fill(s, rlx_whole(y), 0, 4));
-    CHECK_OK(t, rlx_stream_dispatch(s, conform_kernel_of(t, t->device, CONFORM_THREADS_X),
-                                    &(rlx_dispatch){ .groups = { 1 }, .group_size = { 16, 2, 8 }, .args = &arg, .arg_count = 1 }));
+    CHECK_OK(t, rlx_stream_dispatch(
+                    s, conform_kernel_of(t, t->device, CONFORM_THREADS_X),
+                    &(rlx_dispatch){ .groups = { 1 }, .group_size = { 16, 2, 8 }, .args = &arg, .arg_count = 1 }));
     CHECK_OK(t, rlx_stream_submit_and_wait(s, t->patience));
     uint32_t words[256];
     conform_get(t, words, rlx_whole(y));
@@ -163,20 +174,28 @@ static rlx_status take_wide(const rlx_host_kernel *k, uint64_t first, uint64_t c
 static void values_of_any_size_reach_a_kernel(conform_test *t) {
     rlx_stream *s = conform_stream(t, 0);
     wide *w = conform_memory(t, sizeof *w);
-    const rlx_param params[] = { { RLX_VALUE, 1, 0 }, { RLX_VALUE, 8, 0 }, { RLX_VALUE, 2, 0 }, { RLX_VALUE, 8, 0 }, { RLX_VALUE, 5, 0 }, { RLX_VALUE, 48, 16 } };
+    const rlx_param params[] = { { RLX_VALUE, 1, 0 }, { RLX_VALUE, 8, 0 }, { RLX_VALUE, 2, 0 },
+                                 { RLX_VALUE, 8, 0 }, { RLX_VALUE, 5, 0 }, { RLX_VALUE, 48, 16 } };
     const rlx_code code = { .format = RLX_CODE_HOST, .function = take_wide, .user = w };
     rlx_kernel *kernel;
-    CHECK_OK(t, rlx_kernel_create(t->device, &(rlx_kernel_desc){ .name = "wide", .params = params, .param_count = 6, .codes = &code, .code_count = 1 }, &kernel));
+    CHECK_OK(
+        t, rlx_kernel_create(t->device,
+                             &(rlx_kernel_desc){
+                                 .name = "wide", .params = params, .param_count = 6, .codes = &code, .code_count = 1 },
+                             &kernel));
     for (uint64_t round = 0; round < 10; round++) {
         unsigned char odd[5], block[48];
         conform_noise(odd, sizeof odd, round);
         conform_noise(block, sizeof block, round + 100);
-        const rlx_arg args[] = { rlx_arg_bits(200 + round, 1), rlx_arg_u64(UINT64_MAX - round), rlx_arg_bits(60000 + round, 2),
-                                 rlx_arg_f64(0.1 * (double)round), rlx_arg_bytes(odd, 5), rlx_arg_bytes(block, 48) };
+        const rlx_arg args[] = { rlx_arg_bits(200 + round, 1),   rlx_arg_u64(UINT64_MAX - round),
+                                 rlx_arg_bits(60000 + round, 2), rlx_arg_f64(0.1 * (double)round),
+                                 rlx_arg_bytes(odd, 5),          rlx_arg_bytes(block, 48) };
         CHECK_OK(t, rlx_stream_dispatch(s, kernel, &(rlx_dispatch){ .groups = { 1 }, .args = args, .arg_count = 6 }));
         CHECK_OK(t, rlx_stream_submit_and_wait(s, t->patience));
         CHECK_EQUAL(t, atomic_load(&w->wrong), 0);
-        CHECK(t, w->byte == 200 + round && w->long_value == UINT64_MAX - round && w->half == 60000 + round && w->real == 0.1 * (double)round,
+        CHECK(t,
+              w->byte == 200 + round && w->long_value == UINT64_MAX - round && w->half == 60000 + round &&
+                  w->real == 0.1 * (double)round,
               "values of 1, 2 and 8 bytes");
         CHECK_BYTES(t, w->odd, odd, 5, "a value of 5 bytes");
         CHECK_BYTES(t, w->block, block, 48, "a value of 48 bytes");
@@ -187,17 +206,26 @@ static void values_of_any_size_reach_a_kernel(conform_test *t) {
 static void wide_values_come_from_slots(conform_test *t) {
     rlx_stream *s = conform_stream(t, 0), *recording = conform_stream(t, RLX_STREAM_RECORD);
     wide *w = conform_memory(t, sizeof *w);
-    const rlx_param params[] = { { RLX_VALUE, 1, 0 }, { RLX_VALUE, 8, 0 }, { RLX_VALUE, 2, 0 }, { RLX_VALUE, 8, 0 }, { RLX_VALUE, 5, 0 }, { RLX_VALUE, 48, 16 } };
+    const rlx_param params[] = { { RLX_VALUE, 1, 0 }, { RLX_VALUE, 8, 0 }, { RLX_VALUE, 2, 0 },
+                                 { RLX_VALUE, 8, 0 }, { RLX_VALUE, 5, 0 }, { RLX_VALUE, 48, 16 } };
     const rlx_code code = { .format = RLX_CODE_HOST, .function = take_wide, .user = w };
     rlx_kernel *kernel;
-    CHECK_OK(t, rlx_kernel_create(t->device, &(rlx_kernel_desc){ .name = "wide", .params = params, .param_count = 6, .codes = &code, .code_count = 1 }, &kernel));
-    const rlx_arg args[] = { rlx_arg_bits(1, 1), rlx_arg_slot(0), rlx_arg_bits(2, 2), rlx_arg_slot(1), rlx_arg_bits(5, 5), rlx_arg_slot(2) };
-    CHECK_OK(t, rlx_stream_dispatch(recording, kernel, &(rlx_dispatch){ .groups = { 1 }, .args = args, .arg_count = 6 }));
+    CHECK_OK(
+        t, rlx_kernel_create(t->device,
+                             &(rlx_kernel_desc){
+                                 .name = "wide", .params = params, .param_count = 6, .codes = &code, .code_count = 1 },
+                             &kernel));
+    const rlx_arg args[] = { rlx_arg_bits(1, 1), rlx_arg_slot(0),    rlx_arg_bits(2, 2),
+                             rlx_arg_slot(1),    rlx_arg_bits(5, 5), rlx_arg_slot(2) };
+    CHECK_OK(t,
+             rlx_stream_dispatch(recording, kernel, &(rlx_dispatch){ .groups = { 1 }, .args = args, .arg_count = 6 }));
     rlx_program *program = conform_finish(t, recording);
     unsigned char block[48];
     for (uint64_t round = 0; round < 5; round++) {
         conform_noise(block, sizeof block, round);
-        const rlx_slot_value values[] = { { .slot = 0, .u64 = UINT64_MAX - round }, { .slot = 1, .f64 = 1.5 * (double)round }, { .slot = 2, .bytes = block } };
+        const rlx_slot_value values[] = { { .slot = 0, .u64 = UINT64_MAX - round },
+                                          { .slot = 1, .f64 = 1.5 * (double)round },
+                                          { .slot = 2, .bytes = block } };
         unsigned char expected[48];
         memcpy(expected, block, sizeof block);
         CHECK_OK(t, rlx_stream_run(s, program, &(rlx_run){ .values = values, .count = 3 }));
@@ -214,7 +242,10 @@ static void wide_values_are_refused_without_the_capability(conform_test *t) {
     const uint32_t sizes[] = { 1, 2, 8, 16 };
     for (size_t i = 0; i < 4; i++) {
         const rlx_param param = { .access = RLX_VALUE, .size = sizes[i] };
-        CHECK_STATUS(t, rlx_kernel_create(t->device, &(rlx_kernel_desc){ .name = "wide", .params = &param, .param_count = 1 }, &kernel), RLX_ERROR_UNSUPPORTED);
+        CHECK_STATUS(t,
+                     rlx_kernel_create(
+                         t->device, &(rlx_kernel_desc){ .name = "wide", .params = &param, .param_count = 1 }, &kernel),
+                     RLX_ERROR_UNSUPPORTED);
     }
 }
 
@@ -280,7 +311,8 @@ static void the_devices_clock_is_on_the_hosts_scale(conform_test *t) {
         }
         CHECK_OK(t, rlx_stream_submit_and_wait(s, t->patience));
         uint64_t ended = rlx_clock_ns(), slack = RLX_MILLISECOND;
-        CHECK(t, ns[0] + slack >= began && ns[199] <= ended + slack, "times between the submit and the wait, give or take a millisecond");
+        CHECK(t, ns[0] + slack >= began && ns[199] <= ended + slack,
+              "times between the submit and the wait, give or take a millisecond");
         for (int i = 0; i < 199; i++) CHECK(t, ns[i] <= ns[i + 1], "times that don't fall");
         CHECK(t, ns[101] - ns[100] + slack >= 5 * RLX_MILLISECOND, "5 ms of work between two of them");
     }
@@ -288,17 +320,27 @@ static void the_devices_clock_is_on_the_hosts_scale(conform_test *t) {
 }
 
 const conform_case conform_capabilities[] = {
-    { CONFORM_CAPABILITY, "SHARED memory has a lasting host pointer", shared_memory_has_a_lasting_host_pointer, 0, RLX_CAN_HOST_POINTER },
-    { CONFORM_CAPABILITY, "DEVICE memory has no host pointer", device_memory_has_no_host_pointer, 0, 0 },
-    { CONFORM_CAPABILITY, "SHARED memory is refused without RLX_CAN_HOST_POINTER", shared_memory_is_refused_without_the_capability, LACKS_CAPABILITY, RLX_CAN_HOST_POINTER },
-    { CONFORM_CAPABILITY, "a dispatch overrides its kernel's group size", a_dispatch_overrides_the_group_size, NEEDS_HOST_CODE, RLX_CAN_GROUP_SIZE },
-    { CONFORM_CAPABILITY, "a group of another shape covers as much", an_overridden_group_covers_as_much, 0, RLX_CAN_GROUP_SIZE },
-    { CONFORM_CAPABILITY, "a dispatch adds shared memory", a_dispatch_adds_shared_memory, NEEDS_HOST_CODE, RLX_CAN_DYNAMIC_SHARED },
-    { CONFORM_CAPABILITY, "values of any size and alignment reach a kernel", values_of_any_size_reach_a_kernel, NEEDS_HOST_CODE, RLX_CAN_WIDE_VALUES },
-    { CONFORM_CAPABILITY, "values of any size come from slots", wide_values_come_from_slots, NEEDS_HOST_CODE, RLX_CAN_WIDE_VALUES },
-    { CONFORM_CAPABILITY, "wide values are refused without RLX_CAN_WIDE_VALUES", wide_values_are_refused_without_the_capability, LACKS_CAPABILITY, RLX_CAN_WIDE_VALUES },
-    { CONFORM_CAPABILITY, "work that is queued and not begun is cancelled", queued_work_is_cancelled, NEEDS_PROGRESS, RLX_CAN_CANCEL },
+    { CONFORM_CAPABILITY, "SHARED memory has a lasting host pointer", shared_memory_has_a_lasting_host_pointer, 0,
+      RLX_CAN_HOST_POINTER },
+    { CONFORM_CAPABILITY, "DEVICE memory has no host pointer", device_memory_has_no_host_pointer },
+    { CONFORM_CAPABILITY, "SHARED memory is refused without RLX_CAN_HOST_POINTER",
+      shared_memory_is_refused_without_the_capability, LACKS_CAPABILITY, RLX_CAN_HOST_POINTER },
+    { CONFORM_CAPABILITY, "a dispatch overrides its kernel's group size", a_dispatch_overrides_the_group_size,
+      NEEDS_HOST_CODE, RLX_CAN_GROUP_SIZE },
+    { CONFORM_CAPABILITY, "a group of another shape covers as much", an_overridden_group_covers_as_much, 0,
+      RLX_CAN_GROUP_SIZE },
+    { CONFORM_CAPABILITY, "a dispatch adds shared memory", a_dispatch_adds_shared_memory, NEEDS_HOST_CODE,
+      RLX_CAN_DYNAMIC_SHARED },
+    { CONFORM_CAPABILITY, "values of any size and alignment reach a kernel", values_of_any_size_reach_a_kernel,
+      NEEDS_HOST_CODE, RLX_CAN_WIDE_VALUES },
+    { CONFORM_CAPABILITY, "values of any size come from slots", wide_values_come_from_slots, NEEDS_HOST_CODE,
+      RLX_CAN_WIDE_VALUES },
+    { CONFORM_CAPABILITY, "wide values are refused without RLX_CAN_WIDE_VALUES",
+      wide_values_are_refused_without_the_capability, LACKS_CAPABILITY, RLX_CAN_WIDE_VALUES },
+    { CONFORM_CAPABILITY, "work that is queued and not begun is cancelled", queued_work_is_cancelled, NEEDS_PROGRESS,
+      RLX_CAN_CANCEL },
     { CONFORM_CAPABILITY, "work that is held is cancelled", held_work_is_cancelled, NEEDS_GATE, RLX_CAN_CANCEL },
-    { CONFORM_CAPABILITY, "the device's clock is on the host's scale", the_devices_clock_is_on_the_hosts_scale, 0, RLX_CAN_DEVICE_CLOCK },
+    { CONFORM_CAPABILITY, "the device's clock is on the host's scale", the_devices_clock_is_on_the_hosts_scale, 0,
+      RLX_CAN_DEVICE_CLOCK },
     { 0 },
 };

@@ -1,5 +1,5 @@
-/* Checks: what was expected, what came, where. The report is made of lines that begin with "# ", so that it stands as it
- * is in the output. */
+/* Checks: what was expected, what came, where. The report is made of lines that begin with "# ", so that it stands as
+ * it is in the output. */
 #include "process.h"
 
 #include <stdarg.h>

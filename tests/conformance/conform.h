@@ -13,7 +13,7 @@
  *         CHECK_EQUAL(t, second.value, first.value + 1);
  *     }
  *     const conform_case conform_rule03[] = {
- *         { 3, "values of points rise by one", points_rise_by_one, 0, 0 },
+ *         { 3, "values of points rise by one", points_rise_by_one },
  *         { 0 },
  *     };
  *
@@ -21,8 +21,9 @@
  * what came. So a test has no clean-up of its own: what conform_ functions make lives until the test has ended, and is
  * released then. Objects that a test makes with rlx_ functions are its own to release.
  *
- * TIME. A wait that must succeed is given t->patience, not for ever, so that a hang is reported where it is. What has to
- * be held back is held by a gate, which opens by itself after a few seconds, so that no broken device deadlocks a test.
+ * TIME. A wait that must succeed is given t->patience, not for ever, so that a hang is reported where it is. What has
+ * to be held back is held by a gate, which opens by itself after a few seconds, so that no broken device deadlocks a
+ * test.
  *
  * WHAT IS NOT ASSUMED. Which thread runs host calls and callbacks; that two streams of one device make progress at the
  * same time while one of them runs a host call; that work on a caller-driven device advances outside a wait. */
@@ -234,7 +235,7 @@ bool conform_loaded(const char *part); /* whether a file whose path holds `part`
 /* Runs a function in a child process, at most `seconds` long, and returns what it returned; -1 if it died or hung. */
 int conform_in_child(int (*function)(void *user), void *user, uint32_t seconds);
 
-/* Sends the process's stdout and stderr to a file, and returns how many bytes went there, the first of them in `text`. */
+/* Sends the process's stdout and stderr to a file; returns how many bytes went there, the first of them in `text`. */
 void conform_capture_begin(conform_test *t);
 uint64_t conform_capture_end(conform_test *t, char *text, size_t size);
 

@@ -1,5 +1,5 @@
-/* The floors: what every listed device can do (docs/design.md, section 4). Reported limits are at least the floors, and each
- * floor is used to its full. */
+/* The floors: what every listed device can do (docs/design.md, section 4). Reported limits are at least the floors,
+ * and each floor is used to its full. */
 #include "conform.h"
 
 #define KIB UINT64_C(1024)
@@ -10,17 +10,21 @@ static void limits_are_at_least_the_floors(conform_test *t) {
     const rlx_limits *l = &t->info->limits;
     CHECK(t, l->buffer_size >= 256 * MIB, "buffers of 256 MiB; the limit is %" PRIu64, l->buffer_size);
     CHECK(t, l->binding_size >= 128 * MIB, "bindings of 128 MiB; the limit is %" PRIu64, l->binding_size);
-    CHECK(t, l->binding_alignment >= 1 && l->binding_alignment <= 256 && !(l->binding_alignment & (l->binding_alignment - 1)),
+    CHECK(t,
+          l->binding_alignment >= 1 && l->binding_alignment <= 256 &&
+              !(l->binding_alignment & (l->binding_alignment - 1)),
           "a binding alignment of at most 256, a power of two; it is %u", l->binding_alignment);
     CHECK(t, l->buffer_args >= 8, "8 buffer arguments; the limit is %u", l->buffer_args);
     CHECK(t, l->value_bytes >= 128, "128 bytes of values; the limit is %u", l->value_bytes);
-    for (int i = 0; i < 3; i++) CHECK(t, l->groups[i] >= 65535, "65535 groups in dimension %d; the limit is %u", i, l->groups[i]);
-    CHECK(t, l->group_size[0] >= 256 && l->group_size[1] >= 256 && l->group_size[2] >= 64, "groups of (256, 256, 64); the limit is (%u, %u, %u)",
-          l->group_size[0], l->group_size[1], l->group_size[2]);
+    for (int i = 0; i < 3; i++)
+        CHECK(t, l->groups[i] >= 65535, "65535 groups in dimension %d; the limit is %u", i, l->groups[i]);
+    CHECK(t, l->group_size[0] >= 256 && l->group_size[1] >= 256 && l->group_size[2] >= 64,
+          "groups of (256, 256, 64); the limit is (%u, %u, %u)", l->group_size[0], l->group_size[1], l->group_size[2]);
     CHECK(t, l->group_threads >= 256, "groups of 256 threads; the limit is %u", l->group_threads);
     CHECK(t, l->shared_bytes >= 16 * KIB, "16 KiB of shared memory; the limit is %u", l->shared_bytes);
     const uint32_t types = RLX_TYPE_F32 | RLX_TYPE_I32 | RLX_TYPE_U32;
-    CHECK(t, (t->info->storage_types & types) == types && (t->info->compute_types & types) == types, "f32, i32 and u32, stored and computed");
+    CHECK(t, (t->info->storage_types & types) == types && (t->info->compute_types & types) == types,
+          "f32, i32 and u32, stored and computed");
 }
 
 /* ---- Arguments ---- */
@@ -36,7 +40,8 @@ static void eight_buffers_reach_a_kernel(conform_test *t) {
         args[i] = rlx_arg_buffer(rlx_whole(buffers[i]));
     }
     args[8] = rlx_arg_u32(WORDS);
-    CHECK_OK(t, rlx_stream_dispatch(s, conform_kernel_of(t, t->device, CONFORM_GATHER), &(rlx_dispatch){ .groups = { 8 }, .args = args, .arg_count = 9 }));
+    CHECK_OK(t, rlx_stream_dispatch(s, conform_kernel_of(t, t->device, CONFORM_GATHER),
+                                    &(rlx_dispatch){ .groups = { 8 }, .args = args, .arg_count = 9 }));
     CHECK_OK(t, rlx_stream_submit_and_wait(s, t->patience));
     uint32_t words[WORDS];
     conform_get(t, words, rlx_whole(buffers[7]));
@@ -54,7 +59,8 @@ static void values_of_128_bytes_reach_a_kernel(conform_test *t) {
     uint32_t values[32], got[32];
     args[0] = rlx_arg_buffer(rlx_whole(y));
     for (uint32_t i = 0; i < 32; i++) values[i] = (uint32_t)conform_random(t), args[i + 1] = rlx_arg_u32(values[i]);
-    CHECK_OK(t, rlx_stream_dispatch(s, conform_kernel_of(t, t->device, CONFORM_VALUES), &(rlx_dispatch){ .groups = { 1 }, .args = args, .arg_count = 33 }));
+    CHECK_OK(t, rlx_stream_dispatch(s, conform_kernel_of(t, t->device, CONFORM_VALUES),
+                                    &(rlx_dispatch){ .groups = { 1 }, .args = args, .arg_count = 33 }));
     CHECK_OK(t, rlx_stream_submit_and_wait(s, t->patience));
     conform_get(t, got, rlx_whole(y));
     CHECK_BYTES(t, got, values, 128, "32 values of 4 bytes each");
@@ -101,15 +107,19 @@ static void check_grid(conform_test *t, uint32_t gx, uint32_t gy, uint32_t gz) {
     uint32_t *words = conform_memory(t, count * 16);
     const rlx_arg arg = rlx_arg_buffer(rlx_whole(y));
     CHECK_OK(t, rlx_stream_fill(s, rlx_whole(y), 0, 4));
-    CHECK_OK(t, rlx_stream_dispatch(s, conform_kernel_of(t, t->device, CONFORM_WHERE), &(rlx_dispatch){ .groups = { gx, gy, gz }, .args = &arg, .arg_count = 1 }));
+    CHECK_OK(t, rlx_stream_dispatch(s, conform_kernel_of(t, t->device, CONFORM_WHERE),
+                                    &(rlx_dispatch){ .groups = { gx, gy, gz }, .args = &arg, .arg_count = 1 }));
     CHECK_OK(t, rlx_stream_read(s, words, rlx_whole(y)));
     CHECK_OK(t, rlx_stream_submit_and_wait(s, t->patience));
     rlx_buffer_release(y);
     for (uint64_t i = 0; i < count; i++) {
-        bool right = words[4 * i] == i % gx && words[4 * i + 1] == i / gx % gy && words[4 * i + 2] == i / gx / gy && words[4 * i + 3] == 1;
+        bool right = words[4 * i] == i % gx && words[4 * i + 1] == i / gx % gy && words[4 * i + 2] == i / gx / gy &&
+                     words[4 * i + 3] == 1;
         if (right) continue;
-        CHECK(t, right, "a grid of (%u, %u, %u): group %" PRIu64 " runs once, at its own place; it ran %u times, the last at (%u, %u, %u)", gx, gy,
-              gz, i, words[4 * i + 3], words[4 * i], words[4 * i + 1], words[4 * i + 2]);
+        CHECK(t, right,
+              "a grid of (%u, %u, %u): group %" PRIu64
+              " runs once, at its own place; it ran %u times, the last at (%u, %u, %u)",
+              gx, gy, gz, i, words[4 * i + 3], words[4 * i], words[4 * i + 1], words[4 * i + 2]);
     }
 }
 
@@ -133,7 +143,8 @@ static void check_threads(conform_test *t, conform_kernel id) {
     uint32_t *words = conform_memory(t, GROUPS * 256 * 4);
     const rlx_arg arg = rlx_arg_buffer(rlx_whole(y));
     CHECK_OK(t, rlx_stream_fill(s, rlx_whole(y), 0, 4));
-    CHECK_OK(t, rlx_stream_dispatch(s, conform_kernel_of(t, t->device, id), &(rlx_dispatch){ .groups = { 5, 2, 5 }, .args = &arg, .arg_count = 1 }));
+    CHECK_OK(t, rlx_stream_dispatch(s, conform_kernel_of(t, t->device, id),
+                                    &(rlx_dispatch){ .groups = { 5, 2, 5 }, .args = &arg, .arg_count = 1 }));
     CHECK_OK(t, rlx_stream_read(s, words, rlx_whole(y)));
     CHECK_OK(t, rlx_stream_submit_and_wait(s, t->patience));
     for (uint32_t i = 0; i < GROUPS * 256; i++) CHECK_EQUAL(t, words[i], i % 256 + 1);
@@ -152,10 +163,12 @@ static void groups_have_16_kib_of_shared_memory(conform_test *t) {
     for (uint32_t round = 0; round < 5; round++) {
         conform_iota(t, s, rlx_whole(x), round);
         CHECK_OK(t, rlx_stream_fill(s, rlx_whole(y), 0xFFFFFFFF, 4));
-        CHECK_OK(t, rlx_stream_dispatch(s, conform_kernel_of(t, t->device, CONFORM_SHARED), &(rlx_dispatch){ .groups = { GROUPS }, .args = args, .arg_count = 2 }));
+        CHECK_OK(t, rlx_stream_dispatch(s, conform_kernel_of(t, t->device, CONFORM_SHARED),
+                                        &(rlx_dispatch){ .groups = { GROUPS }, .args = args, .arg_count = 2 }));
         CHECK_OK(t, rlx_stream_read(s, words, rlx_whole(y)));
         CHECK_OK(t, rlx_stream_submit_and_wait(s, t->patience));
-        for (uint32_t i = 0; i < GROUPS * WORDS; i++) CHECK_EQUAL(t, words[i], round + i / WORDS * WORDS + (WORDS - 1 - i % WORDS));
+        for (uint32_t i = 0; i < GROUPS * WORDS; i++)
+            CHECK_EQUAL(t, words[i], round + i / WORDS * WORDS + (WORDS - 1 - i % WORDS));
     }
 }
 
@@ -187,7 +200,8 @@ static void groups_that_run_at_once_share_nothing(conform_test *t) {
 
 static void poke(conform_test *t, rlx_stream *s, rlx_range x, uint32_t index, uint32_t value) {
     const rlx_arg args[] = { rlx_arg_buffer(x), rlx_arg_u32(index), rlx_arg_u32(value) };
-    CHECK_OK(t, rlx_stream_dispatch(s, conform_kernel_of(t, t->device, CONFORM_POKE), &(rlx_dispatch){ .groups = { 1 }, .args = args, .arg_count = 3 }));
+    CHECK_OK(t, rlx_stream_dispatch(s, conform_kernel_of(t, t->device, CONFORM_POKE),
+                                    &(rlx_dispatch){ .groups = { 1 }, .args = args, .arg_count = 3 }));
 }
 
 /* A large buffer of which only a few pages are touched. */
@@ -265,8 +279,10 @@ static void f32_is_stored_and_computed(conform_test *t) {
     for (int i = 0; i < WORDS; i++) in[i] = (float)(i - 500) / 8, out[i] = (float)(i * 3);
     conform_put(t, rlx_whole(x), in);
     conform_put(t, rlx_whole(y), out);
-    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(x)), rlx_arg_buffer(rlx_whole(y)), rlx_arg_f32(-2.5f), rlx_arg_u32(WORDS) };
-    CHECK_OK(t, rlx_stream_dispatch(s, conform_kernel_of(t, t->device, CONFORM_AXPY), &(rlx_dispatch){ .groups = { 16 }, .args = args, .arg_count = 4 }));
+    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(x)), rlx_arg_buffer(rlx_whole(y)), rlx_arg_f32(-2.5f),
+                             rlx_arg_u32(WORDS) };
+    CHECK_OK(t, rlx_stream_dispatch(s, conform_kernel_of(t, t->device, CONFORM_AXPY),
+                                    &(rlx_dispatch){ .groups = { 16 }, .args = args, .arg_count = 4 }));
     CHECK_OK(t, rlx_stream_submit_and_wait(s, t->patience));
     conform_get(t, out, rlx_whole(y));
     for (int i = 0; i < WORDS; i++) { /* all of it exact in 24 bits */
@@ -284,7 +300,8 @@ static void i32_is_stored_and_computed(conform_test *t) {
     words[0] = INT32_MIN, words[1] = INT32_MAX, words[2] = -1001, words[3] = -999;
     conform_put(t, rlx_whole(x), words);
     const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(x)), rlx_arg_i32(-1000), rlx_arg_u32(WORDS) };
-    CHECK_OK(t, rlx_stream_dispatch(s, conform_kernel_of(t, t->device, CONFORM_CLAMP), &(rlx_dispatch){ .groups = { 16 }, .args = args, .arg_count = 3 }));
+    CHECK_OK(t, rlx_stream_dispatch(s, conform_kernel_of(t, t->device, CONFORM_CLAMP),
+                                    &(rlx_dispatch){ .groups = { 16 }, .args = args, .arg_count = 3 }));
     CHECK_OK(t, rlx_stream_submit_and_wait(s, t->patience));
     conform_get(t, got, rlx_whole(x));
     for (int i = 0; i < WORDS; i++) {
@@ -362,27 +379,29 @@ static void what_is_above_a_limit_is_refused(conform_test *t) {
 }
 
 const conform_case conform_floors[] = {
-    { CONFORM_FLOOR, "the limits are at least the floors, and so are the types", limits_are_at_least_the_floors, 0, 0 },
-    { CONFORM_FLOOR, "8 buffers reach a kernel", eight_buffers_reach_a_kernel, 0, 0 },
-    { CONFORM_FLOOR, "128 bytes of values reach a kernel", values_of_128_bytes_reach_a_kernel, 0, 0 },
-    { CONFORM_FLOOR, "bindings begin at multiples of 256 bytes", bindings_begin_at_multiples_of_256, 0, 0 },
-    { CONFORM_FLOOR, "bindings begin at multiples of the device's own alignment", bindings_begin_at_multiples_of_the_alignment, 0, 0 },
-    { CONFORM_FLOOR, "a grid has 65535 groups in x", grids_of_65535_groups_in_x, 0, 0 },
-    { CONFORM_FLOOR, "a grid has 65535 groups in y", grids_of_65535_groups_in_y, 0, 0 },
-    { CONFORM_FLOOR, "a grid has 65535 groups in z", grids_of_65535_groups_in_z, 0, 0 },
-    { CONFORM_FLOOR, "every group of a grid runs once, at its own place", every_group_runs_once_at_its_own_place, 0, 0 },
-    { CONFORM_FLOOR, "a group has 256 threads in x", groups_of_256_threads_in_x, 0, 0 },
-    { CONFORM_FLOOR, "a group has 256 threads in y", groups_of_256_threads_in_y, 0, 0 },
-    { CONFORM_FLOOR, "a group has 64 threads in z, beside 4 in x", groups_of_64_threads_in_z, 0, 0 },
-    { CONFORM_FLOOR, "a group has 16 KiB of shared memory of its own", groups_have_16_kib_of_shared_memory, 0, 0 },
-    { CONFORM_FLOOR, "groups that run at once have shared memory of their own", groups_that_run_at_once_share_nothing, NEEDS_HOST_CODE, 0 },
-    { CONFORM_FLOOR, "one binding has 128 MiB", one_binding_has_128_mib, 0, 0 },
-    { CONFORM_FLOOR, "one buffer has 256 MiB", one_buffer_has_256_mib, 0, 0 },
-    { CONFORM_FLOOR, "sizes and offsets are 64 bits wide", sizes_are_64_bits_wide, 0, 0 },
-    { CONFORM_FLOOR, "f32 is stored and computed", f32_is_stored_and_computed, 0, 0 },
-    { CONFORM_FLOOR, "i32 is stored and computed", i32_is_stored_and_computed, 0, 0 },
-    { CONFORM_FLOOR, "u32 is stored and computed", u32_is_stored_and_computed, 0, 0 },
-    { CONFORM_FLOOR, "1024 streams are open and work", any_number_of_streams_is_open, 0, 0 },
-    { CONFORM_FLOOR, "what is above a limit is refused", what_is_above_a_limit_is_refused, 0, 0 },
+    { CONFORM_FLOOR, "the limits are at least the floors, and so are the types", limits_are_at_least_the_floors },
+    { CONFORM_FLOOR, "8 buffers reach a kernel", eight_buffers_reach_a_kernel },
+    { CONFORM_FLOOR, "128 bytes of values reach a kernel", values_of_128_bytes_reach_a_kernel },
+    { CONFORM_FLOOR, "bindings begin at multiples of 256 bytes", bindings_begin_at_multiples_of_256 },
+    { CONFORM_FLOOR, "bindings begin at multiples of the device's own alignment",
+      bindings_begin_at_multiples_of_the_alignment },
+    { CONFORM_FLOOR, "a grid has 65535 groups in x", grids_of_65535_groups_in_x },
+    { CONFORM_FLOOR, "a grid has 65535 groups in y", grids_of_65535_groups_in_y },
+    { CONFORM_FLOOR, "a grid has 65535 groups in z", grids_of_65535_groups_in_z },
+    { CONFORM_FLOOR, "every group of a grid runs once, at its own place", every_group_runs_once_at_its_own_place },
+    { CONFORM_FLOOR, "a group has 256 threads in x", groups_of_256_threads_in_x },
+    { CONFORM_FLOOR, "a group has 256 threads in y", groups_of_256_threads_in_y },
+    { CONFORM_FLOOR, "a group has 64 threads in z, beside 4 in x", groups_of_64_threads_in_z },
+    { CONFORM_FLOOR, "a group has 16 KiB of shared memory of its own", groups_have_16_kib_of_shared_memory },
+    { CONFORM_FLOOR, "groups that run at once have shared memory of their own", groups_that_run_at_once_share_nothing,
+      NEEDS_HOST_CODE },
+    { CONFORM_FLOOR, "one binding has 128 MiB", one_binding_has_128_mib },
+    { CONFORM_FLOOR, "one buffer has 256 MiB", one_buffer_has_256_mib },
+    { CONFORM_FLOOR, "sizes and offsets are 64 bits wide", sizes_are_64_bits_wide },
+    { CONFORM_FLOOR, "f32 is stored and computed", f32_is_stored_and_computed },
+    { CONFORM_FLOOR, "i32 is stored and computed", i32_is_stored_and_computed },
+    { CONFORM_FLOOR, "u32 is stored and computed", u32_is_stored_and_computed },
+    { CONFORM_FLOOR, "1024 streams are open and work", any_number_of_streams_is_open },
+    { CONFORM_FLOOR, "what is above a limit is refused", what_is_above_a_limit_is_refused },
     { 0 },
 };

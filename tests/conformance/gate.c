@@ -1,9 +1,9 @@
 /* Gates and threads of tests.
  *
- * A gate is a flag that host calls wait for. A batch can be held at it in two ways: by a host call of its own, which
+ * * A gate is a flag that host calls wait for. A batch can be held at it in two ways: by a host call of its own, which
  * makes it a running batch that doesn't end, or through a dependency on the point of a stream of another device that
- * stands at the gate, which makes it a batch that has not begun. The second works on every device, as the other device is
- * `cpu`, with a worker to itself. */
+ * stands at the gate, which makes it a batch that has not begun. The second works on every device, as the other device
+ * is `cpu`, with a worker to itself. */
 #include "process.h"
 
 #include <errno.h>

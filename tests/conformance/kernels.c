@@ -1,6 +1,6 @@
-/* The suite's kernels: as host functions here, and in other formats from the folder that --kernels names, where an author
- * puts a file for each as <kernel>.<format>. docs/conformance.md says in words what each of them does; these functions
- * are that text in C. */
+/* The suite's kernels: as host functions here, and in other formats from the folder that --kernels names, where an
+ * author puts a file for each as <kernel>.<format>. docs/conformance.md says in words what each of them does; these
+ * functions are that text in C. */
 #include "process.h"
 
 #include <stdio.h>
@@ -148,33 +148,67 @@ typedef struct kernel_row {
 } kernel_row;
 
 static const kernel_row kernels[CONFORM_KERNELS] = {
-    [CONFORM_AFFINE] = { "affine", affine,
-                         { { .access = RLX_READ_WRITE }, { .access = RLX_VALUE }, { .access = RLX_VALUE },
-                           { .access = RLX_VALUE }, { .access = RLX_VALUE } },
-                         5, { CONFORM_THREADS }, 0 },
-    [CONFORM_IOTA] = { "iota", iota,
+    [CONFORM_AFFINE] = { "affine",
+                         affine,
+                         { { .access = RLX_READ_WRITE },
+                           { .access = RLX_VALUE },
+                           { .access = RLX_VALUE },
+                           { .access = RLX_VALUE },
+                           { .access = RLX_VALUE } },
+                         5,
+                         { CONFORM_THREADS },
+                         0 },
+    [CONFORM_IOTA] = { "iota",
+                       iota,
                        { { .access = RLX_WRITE }, { .access = RLX_VALUE }, { .access = RLX_VALUE } },
-                       3, { CONFORM_THREADS }, 0 },
-    [CONFORM_COMBINE] = { "combine", combine,
-                          { { .access = RLX_READ }, { .access = RLX_READ }, { .access = RLX_WRITE },
+                       3,
+                       { CONFORM_THREADS },
+                       0 },
+    [CONFORM_COMBINE] = { "combine",
+                          combine,
+                          { { .access = RLX_READ },
+                            { .access = RLX_READ },
+                            { .access = RLX_WRITE },
                             { .access = RLX_VALUE } },
-                          4, { CONFORM_THREADS }, 0 },
-    [CONFORM_AXPY] = { "axpy", axpy,
-                       { { .access = RLX_READ }, { .access = RLX_READ_WRITE }, { .access = RLX_VALUE },
+                          4,
+                          { CONFORM_THREADS },
+                          0 },
+    [CONFORM_AXPY] = { "axpy",
+                       axpy,
+                       { { .access = RLX_READ },
+                         { .access = RLX_READ_WRITE },
+                         { .access = RLX_VALUE },
                          { .access = RLX_VALUE } },
-                       4, { CONFORM_THREADS }, 0 },
-    [CONFORM_CLAMP] = { "clamp", clamp,
+                       4,
+                       { CONFORM_THREADS },
+                       0 },
+    [CONFORM_CLAMP] = { "clamp",
+                        clamp,
                         { { .access = RLX_READ_WRITE }, { .access = RLX_VALUE }, { .access = RLX_VALUE } },
-                        3, { CONFORM_THREADS }, 0 },
-    [CONFORM_POKE] = { "poke", poke,
+                        3,
+                        { CONFORM_THREADS },
+                        0 },
+    [CONFORM_POKE] = { "poke",
+                       poke,
                        { { .access = RLX_READ_WRITE }, { .access = RLX_VALUE }, { .access = RLX_VALUE } },
-                       3, { 1 }, 0 },
+                       3,
+                       { 1 },
+                       0 },
     [CONFORM_VALUES] = { "values", values, { { .access = RLX_WRITE } }, 33, { 1 }, 0 },
-    [CONFORM_GATHER] = { "gather", gather,
-                         { { .access = RLX_READ }, { .access = RLX_READ }, { .access = RLX_READ },
-                           { .access = RLX_READ }, { .access = RLX_READ }, { .access = RLX_READ },
-                           { .access = RLX_READ }, { .access = RLX_WRITE }, { .access = RLX_VALUE } },
-                         9, { CONFORM_THREADS }, 0 },
+    [CONFORM_GATHER] = { "gather",
+                         gather,
+                         { { .access = RLX_READ },
+                           { .access = RLX_READ },
+                           { .access = RLX_READ },
+                           { .access = RLX_READ },
+                           { .access = RLX_READ },
+                           { .access = RLX_READ },
+                           { .access = RLX_READ },
+                           { .access = RLX_WRITE },
+                           { .access = RLX_VALUE } },
+                         9,
+                         { CONFORM_THREADS },
+                         0 },
     [CONFORM_WHERE] = { "where", where, { { .access = RLX_READ_WRITE } }, 1, { 1 }, 0 },
     [CONFORM_THREADS_X] = { "threads_x", threads, { { .access = RLX_READ_WRITE } }, 1, { 256 }, 0 },
     [CONFORM_THREADS_Y] = { "threads_y", threads, { { .access = RLX_READ_WRITE } }, 1, { 1, 256 }, 0 },
@@ -245,7 +279,8 @@ static rlx_kernel *create(conform_test *t, rlx_device *device, conform_kernel id
     char paths[CODES_MAX][1024];
     bool host;
     uint32_t count = find_codes(t, row, info, codes, paths, &host);
-    CHECK(t, count > 0, "the kernel '%s' for %s: --kernels FOLDER with a file %s.%s (docs/conformance.md says what it does)",
+    CHECK(t, count > 0,
+          "the kernel '%s' for %s: --kernels FOLDER with a file %s.%s (docs/conformance.md says what it does)",
           row->name, info->name, row->name, info->formats[0].name);
     rlx_kernel_desc desc = { .name = row->name,
                              .params = params,
@@ -257,7 +292,8 @@ static rlx_kernel *create(conform_test *t, rlx_device *device, conform_kernel id
     rlx_kernel *kernel = NULL;
     CHECK_OK(t, rlx_kernel_create(device, &desc, &kernel));
     for (uint32_t i = 0; i < count; i++)
-        if (codes[i].format != RLX_CODE_HOST && codes[i].format != RLX_CODE_LIBRARY) free((void *)(uintptr_t)codes[i].source);
+        if (codes[i].format != RLX_CODE_HOST && codes[i].format != RLX_CODE_LIBRARY)
+            free((void *)(uintptr_t)codes[i].source);
     return kernel;
 }
 
@@ -296,11 +332,13 @@ void conform_kernels_release(conform_process *process, const rlx_device *device)
 rlx_kernel *conform_host_kernel(conform_test *t, rlx_device *device, const char *name, rlx_host_function function,
                                 void *user) {
     rlx_kernel *kernel;
-    CHECK_OK(t, rlx_kernel_create(device,
-                                  &(rlx_kernel_desc){ .name = name,
-                                                      .codes = (rlx_code[]){ { .format = RLX_CODE_HOST, .function = function, .user = user } },
-                                                      .code_count = 1 },
-                                  &kernel));
+    CHECK_OK(t, rlx_kernel_create(
+                    device,
+                    &(rlx_kernel_desc){
+                        .name = name,
+                        .codes = (rlx_code[]){ { .format = RLX_CODE_HOST, .function = function, .user = user } },
+                        .code_count = 1 },
+                    &kernel));
     conform_keep(t, CONFORM_ITEM_KERNEL, kernel);
     return kernel;
 }
@@ -312,8 +350,8 @@ static uint32_t words_of(rlx_range range) {
     return (uint32_t)(size / 4);
 }
 
-static void dispatch(conform_test *t, rlx_stream *s, conform_kernel id, rlx_range range, uint32_t words, const rlx_arg *args,
-                     uint32_t arg_count) {
+static void dispatch(conform_test *t, rlx_stream *s, conform_kernel id, rlx_range range, uint32_t words,
+                     const rlx_arg *args, uint32_t arg_count) {
     rlx_kernel *kernel = conform_kernel_of(t, rlx_buffer_info(range.buffer)->device, id);
     CHECK_OK(t, rlx_stream_dispatch(s, kernel,
                                     &(rlx_dispatch){ .groups = { (words + CONFORM_THREADS - 1) / CONFORM_THREADS },
@@ -323,7 +361,8 @@ static void dispatch(conform_test *t, rlx_stream *s, conform_kernel id, rlx_rang
 
 void conform_affine(conform_test *t, rlx_stream *s, rlx_range x, uint32_t mul, uint32_t add, uint32_t rounds) {
     uint32_t n = words_of(x);
-    const rlx_arg args[] = { rlx_arg_buffer(x), rlx_arg_u32(mul), rlx_arg_u32(add), rlx_arg_u32(n), rlx_arg_u32(rounds) };
+    const rlx_arg args[] = { rlx_arg_buffer(x), rlx_arg_u32(mul), rlx_arg_u32(add), rlx_arg_u32(n),
+                             rlx_arg_u32(rounds) };
     dispatch(t, s, CONFORM_AFFINE, x, n, args, 5);
 }
 
@@ -342,5 +381,6 @@ void conform_combine(conform_test *t, rlx_stream *s, rlx_range a, rlx_range b, r
 void conform_refuse(conform_test *t, rlx_stream *s, rlx_status status, const char *label) {
     rlx_kernel *kernel = conform_kernel_of(t, t->device, CONFORM_REFUSE);
     const rlx_arg args[] = { rlx_arg_u32((uint32_t)status) };
-    CHECK_OK(t, rlx_stream_dispatch(s, kernel, &(rlx_dispatch){ .groups = { 1 }, .args = args, .arg_count = 1, .label = label }));
+    CHECK_OK(t, rlx_stream_dispatch(s, kernel,
+                                    &(rlx_dispatch){ .groups = { 1 }, .args = args, .arg_count = 1, .label = label }));
 }

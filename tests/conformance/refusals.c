@@ -23,15 +23,21 @@ typedef struct asked {
 static rlx_status write_past_the_end(const asked *a) {
     return rlx_stream_write(a->s, rlx_part(a->r->x, SIZE - 24, 25), a->r->host, 0);
 }
-static rlx_status read_past_the_end(const asked *a) { return rlx_stream_read(a->s, a->r->host, rlx_part(a->r->x, 0, SIZE + 1)); }
+static rlx_status read_past_the_end(const asked *a) {
+    return rlx_stream_read(a->s, a->r->host, rlx_part(a->r->x, 0, SIZE + 1));
+}
 static rlx_status copy_from_past_the_end(const asked *a) {
     return rlx_stream_copy(a->s, rlx_part(a->r->x, 0, 25), rlx_part(a->r->y, SIZE - 24, 25));
 }
 static rlx_status copy_to_past_the_end(const asked *a) {
     return rlx_stream_copy(a->s, rlx_part(a->r->x, SIZE - 24, 25), rlx_part(a->r->y, 0, 25));
 }
-static rlx_status fill_past_the_end(const asked *a) { return rlx_stream_fill(a->s, rlx_part(a->r->x, SIZE - 3, 4), 0, 4); }
-static rlx_status fill_behind_the_end(const asked *a) { return rlx_stream_fill(a->s, rlx_part(a->r->x, SIZE + 4, 4), 0, 4); }
+static rlx_status fill_past_the_end(const asked *a) {
+    return rlx_stream_fill(a->s, rlx_part(a->r->x, SIZE - 3, 4), 0, 4);
+}
+static rlx_status fill_behind_the_end(const asked *a) {
+    return rlx_stream_fill(a->s, rlx_part(a->r->x, SIZE + 4, 4), 0, 4);
+}
 static rlx_status fill_of_nothing_behind_the_end(const asked *a) {
     return rlx_stream_fill(a->s, rlx_part(a->r->x, SIZE + 1, 0), 0, 4);
 }
@@ -46,29 +52,39 @@ static rlx_status an_offset_of_2_to_the_64(const asked *a) {
 }
 static rlx_status a_range_without_a_buffer(const asked *a) { return rlx_stream_fill(a->s, rlx_part(NULL, 0, 4), 0, 4); }
 static rlx_status argument_past_the_end(const asked *a) {
-    const rlx_arg args[] = { rlx_arg_buffer(rlx_part(a->r->x, 0, SIZE + 4)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1) };
+    const rlx_arg args[] = { rlx_arg_buffer(rlx_part(a->r->x, 0, SIZE + 4)), rlx_arg_u32(1), rlx_arg_u32(1),
+                             rlx_arg_u32(1), rlx_arg_u32(1) };
     return rlx_stream_dispatch(a->s, a->r->affine, &(rlx_dispatch){ .groups = { 1 }, .args = args, .arg_count = 5 });
 }
 static rlx_status use_past_the_end(const asked *a) {
-    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1) };
+    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1),
+                             rlx_arg_u32(1) };
     const rlx_use uses[] = { { rlx_part(a->r->y, 0, SIZE + 4), RLX_READ } };
-    return rlx_stream_dispatch(a->s, a->r->affine,
-                               &(rlx_dispatch){ .groups = { 1 }, .args = args, .arg_count = 5, .uses = uses, .use_count = 1 });
+    return rlx_stream_dispatch(
+        a->s, a->r->affine,
+        &(rlx_dispatch){ .groups = { 1 }, .args = args, .arg_count = 5, .uses = uses, .use_count = 1 });
 }
 
 /* ---- Objects of another device ---- */
 
-static rlx_status foreign_write(const asked *a) { return rlx_stream_write(a->s, rlx_part(a->r->foreign, 0, 4), a->r->host, 0); }
-static rlx_status foreign_read(const asked *a) { return rlx_stream_read(a->s, a->r->host, rlx_part(a->r->foreign, 0, 4)); }
+static rlx_status foreign_write(const asked *a) {
+    return rlx_stream_write(a->s, rlx_part(a->r->foreign, 0, 4), a->r->host, 0);
+}
+static rlx_status foreign_read(const asked *a) {
+    return rlx_stream_read(a->s, a->r->host, rlx_part(a->r->foreign, 0, 4));
+}
 static rlx_status foreign_copy(const asked *a) {
     return rlx_stream_copy(a->s, rlx_part(a->r->x, 0, 4), rlx_part(a->r->foreign, 0, 4));
 }
 static rlx_status foreign_kernel(const asked *a) {
-    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1) };
-    return rlx_stream_dispatch(a->s, a->r->foreign_affine, &(rlx_dispatch){ .groups = { 1 }, .args = args, .arg_count = 5 });
+    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1),
+                             rlx_arg_u32(1) };
+    return rlx_stream_dispatch(a->s, a->r->foreign_affine,
+                               &(rlx_dispatch){ .groups = { 1 }, .args = args, .arg_count = 5 });
 }
 static rlx_status foreign_argument(const asked *a) {
-    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->foreign)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1) };
+    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->foreign)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1),
+                             rlx_arg_u32(1) };
     return rlx_stream_dispatch(a->s, a->r->affine, &(rlx_dispatch){ .groups = { 1 }, .args = args, .arg_count = 5 });
 }
 static rlx_status foreign_run(const asked *a) { return rlx_stream_run(a->s, a->r->foreign_program, NULL); }
@@ -79,10 +95,16 @@ static rlx_status copy_of_unequal_sizes(const asked *a) {
     return rlx_stream_copy(a->s, rlx_part(a->r->x, 0, 8), rlx_part(a->r->y, 0, 12));
 }
 static rlx_status pattern_of_no_bytes(const asked *a) { return rlx_stream_fill(a->s, rlx_part(a->r->x, 0, 8), 1, 0); }
-static rlx_status pattern_of_three_bytes(const asked *a) { return rlx_stream_fill(a->s, rlx_part(a->r->x, 0, 9), 1, 3); }
-static rlx_status pattern_of_eight_bytes(const asked *a) { return rlx_stream_fill(a->s, rlx_part(a->r->x, 0, 8), 1, 8); }
+static rlx_status pattern_of_three_bytes(const asked *a) {
+    return rlx_stream_fill(a->s, rlx_part(a->r->x, 0, 9), 1, 3);
+}
+static rlx_status pattern_of_eight_bytes(const asked *a) {
+    return rlx_stream_fill(a->s, rlx_part(a->r->x, 0, 8), 1, 8);
+}
 static rlx_status fill_of_half_patterns(const asked *a) { return rlx_stream_fill(a->s, rlx_part(a->r->x, 0, 6), 1, 4); }
-static rlx_status unknown_write_flag(const asked *a) { return rlx_stream_write(a->s, rlx_part(a->r->x, 0, 4), a->r->host, 1u << 30); }
+static rlx_status unknown_write_flag(const asked *a) {
+    return rlx_stream_write(a->s, rlx_part(a->r->x, 0, 4), a->r->host, 1u << 30);
+}
 static rlx_status copied_write_of_64_kib_and_1(const asked *a) {
     return rlx_stream_write(a->s, rlx_part(a->r->large, 0, RLX_COPIED_MAX + 1), a->r->host, RLX_WRITE_COPIED);
 }
@@ -95,7 +117,9 @@ static rlx_status rows_from_past_the_end(const asked *a) {
     return rlx_stream_copy_rows(a->s, rlx_whole(a->r->x), rlx_whole(a->r->y), &rows);
 }
 static rlx_status rows_that_overflow(const asked *a) {
-    const rlx_rows rows = { .rows = UINT64_C(1) << 33, .row_bytes = 4, .dst_stride = UINT64_C(1) << 31, .src_stride = 4 };
+    const rlx_rows rows = {
+        .rows = UINT64_C(1) << 33, .row_bytes = 4, .dst_stride = UINT64_C(1) << 31, .src_stride = 4
+    };
     return rlx_stream_write_rows(a->s, rlx_whole(a->r->x), a->r->host, &rows);
 }
 static rlx_status a_stride_below_the_row(const asked *a) {
@@ -111,11 +135,15 @@ static rlx_status rows_of_half_patterns(const asked *a) {
 
 static rlx_status write_from_null(const asked *a) { return rlx_stream_write(a->s, rlx_part(a->r->x, 0, 4), NULL, 0); }
 static rlx_status read_to_null(const asked *a) { return rlx_stream_read(a->s, NULL, rlx_part(a->r->x, 0, 4)); }
-static rlx_status rows_null(const asked *a) { return rlx_stream_copy_rows(a->s, rlx_whole(a->r->x), rlx_whole(a->r->y), NULL); }
+static rlx_status rows_null(const asked *a) {
+    return rlx_stream_copy_rows(a->s, rlx_whole(a->r->x), rlx_whole(a->r->y), NULL);
+}
 static rlx_status call_of_null(const asked *a) { return rlx_stream_host_call(a->s, NULL, a->r->calls); }
 static rlx_status timestamp_to_null(const asked *a) { return rlx_stream_timestamp(a->s, NULL); }
 static rlx_status dispatch_null(const asked *a) { return rlx_stream_dispatch(a->s, a->r->affine, NULL); }
-static rlx_status kernel_null(const asked *a) { return rlx_stream_dispatch(a->s, NULL, &(rlx_dispatch){ .groups = { 1 } }); }
+static rlx_status kernel_null(const asked *a) {
+    return rlx_stream_dispatch(a->s, NULL, &(rlx_dispatch){ .groups = { 1 } });
+}
 static rlx_status args_null(const asked *a) {
     return rlx_stream_dispatch(a->s, a->r->affine, &(rlx_dispatch){ .groups = { 1 }, .arg_count = 5 });
 }
@@ -124,14 +152,20 @@ static rlx_status run_null(const asked *a) { return rlx_stream_run(a->s, NULL, N
 /* ---- Arguments ---- */
 
 static rlx_status dispatch_affine(const asked *a, uint32_t groups, const rlx_arg *args, uint32_t count) {
-    return rlx_stream_dispatch(a->s, a->r->affine, &(rlx_dispatch){ .groups = { groups }, .args = args, .arg_count = count });
+    return rlx_stream_dispatch(a->s, a->r->affine,
+                               &(rlx_dispatch){ .groups = { groups }, .args = args, .arg_count = count });
 }
 static rlx_status one_argument_too_few(const asked *a) {
     const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1) };
     return dispatch_affine(a, 1, args, 4);
 }
 static rlx_status one_argument_too_many(const asked *a) {
-    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1) };
+    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)),
+                             rlx_arg_u32(1),
+                             rlx_arg_u32(1),
+                             rlx_arg_u32(1),
+                             rlx_arg_u32(1),
+                             rlx_arg_u32(1) };
     return dispatch_affine(a, 1, args, 6);
 }
 static rlx_status a_value_for_a_buffer(const asked *a) {
@@ -139,75 +173,95 @@ static rlx_status a_value_for_a_buffer(const asked *a) {
     return dispatch_affine(a, 1, args, 5);
 }
 static rlx_status a_buffer_for_a_value(const asked *a) {
-    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_buffer(rlx_whole(a->r->y)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1) };
+    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_buffer(rlx_whole(a->r->y)), rlx_arg_u32(1),
+                             rlx_arg_u32(1), rlx_arg_u32(1) };
     return dispatch_affine(a, 1, args, 5);
 }
 static rlx_status a_value_of_the_wrong_size(const asked *a) {
-    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u64(1), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1) };
+    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u64(1), rlx_arg_u32(1), rlx_arg_u32(1),
+                             rlx_arg_u32(1) };
     return dispatch_affine(a, 1, args, 5);
 }
 static rlx_status a_value_at_null(const asked *a) {
-    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_bytes(NULL, 4), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1) };
+    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_bytes(NULL, 4), rlx_arg_u32(1), rlx_arg_u32(1),
+                             rlx_arg_u32(1) };
     return dispatch_affine(a, 1, args, 5);
 }
 static rlx_status an_argument_of_no_kind(const asked *a) {
-    rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1) };
+    rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1),
+                       rlx_arg_u32(1) };
     args[1].kind = (rlx_arg_kind)77;
     return dispatch_affine(a, 1, args, 5);
 }
 static rlx_status overlapping_arguments(const asked *a) {
-    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_buffer(rlx_whole(a->r->y)), rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u32(1) };
+    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_buffer(rlx_whole(a->r->y)),
+                             rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u32(1) };
     return rlx_stream_dispatch(a->s, a->r->combine, &(rlx_dispatch){ .groups = { 1 }, .args = args, .arg_count = 4 });
 }
 static rlx_status a_grid_above_the_limit(const asked *a) {
     if (a->info->limits.groups[0] == UINT32_MAX) return NOT_HERE;
-    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1) };
+    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1),
+                             rlx_arg_u32(1) };
     return dispatch_affine(a, a->info->limits.groups[0] + 1, args, 5);
 }
 static rlx_status a_grid_above_the_limit_in_z(const asked *a) {
     if (a->info->limits.groups[2] == UINT32_MAX) return NOT_HERE;
-    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1) };
-    return rlx_stream_dispatch(a->s, a->r->affine,
-                               &(rlx_dispatch){ .groups = { 1, 1, a->info->limits.groups[2] + 1 }, .args = args, .arg_count = 5 });
+    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1),
+                             rlx_arg_u32(1) };
+    return rlx_stream_dispatch(
+        a->s, a->r->affine,
+        &(rlx_dispatch){ .groups = { 1, 1, a->info->limits.groups[2] + 1 }, .args = args, .arg_count = 5 });
 }
 static rlx_status a_binding_between_alignments(const asked *a) {
     uint32_t alignment = a->info->limits.binding_alignment;
     if (alignment < 2) return NOT_HERE;
-    const rlx_arg args[] = { rlx_arg_buffer(rlx_part(a->r->x, alignment / 2, 4)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1) };
+    const rlx_arg args[] = { rlx_arg_buffer(rlx_part(a->r->x, alignment / 2, 4)), rlx_arg_u32(1), rlx_arg_u32(1),
+                             rlx_arg_u32(1), rlx_arg_u32(1) };
     return dispatch_affine(a, 1, args, 5);
 }
 static rlx_status a_group_that_cannot_be_changed(const asked *a) {
     if (a->info->can & RLX_CAN_GROUP_SIZE) return NOT_HERE;
-    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1) };
+    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1),
+                             rlx_arg_u32(1) };
     return rlx_stream_dispatch(a->s, a->r->affine,
                                &(rlx_dispatch){ .groups = { 1 }, .group_size = { 32 }, .args = args, .arg_count = 5 });
 }
 static rlx_status a_group_that_is_too_large(const asked *a) {
     if (!(a->info->can & RLX_CAN_GROUP_SIZE) || a->info->limits.group_size[2] == UINT32_MAX) return NOT_HERE;
-    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1) };
-    return rlx_stream_dispatch(a->s, a->r->affine,
-                               &(rlx_dispatch){ .groups = { 1 }, .group_size = { 1, 1, a->info->limits.group_size[2] + 1 }, .args = args, .arg_count = 5 });
+    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1),
+                             rlx_arg_u32(1) };
+    return rlx_stream_dispatch(
+        a->s, a->r->affine,
+        &(rlx_dispatch){
+            .groups = { 1 }, .group_size = { 1, 1, a->info->limits.group_size[2] + 1 }, .args = args, .arg_count = 5 });
 }
 static rlx_status shared_memory_that_cannot_be_added(const asked *a) {
     if (a->info->can & RLX_CAN_DYNAMIC_SHARED) return NOT_HERE;
-    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1) };
+    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1),
+                             rlx_arg_u32(1) };
     return rlx_stream_dispatch(a->s, a->r->affine,
                                &(rlx_dispatch){ .groups = { 1 }, .shared_bytes = 64, .args = args, .arg_count = 5 });
 }
 static rlx_status too_much_shared_memory(const asked *a) {
     if (!(a->info->can & RLX_CAN_DYNAMIC_SHARED) || a->info->limits.shared_bytes == UINT32_MAX) return NOT_HERE;
-    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1) };
-    return rlx_stream_dispatch(a->s, a->r->affine,
-                               &(rlx_dispatch){ .groups = { 1 }, .shared_bytes = a->info->limits.shared_bytes + 1, .args = args, .arg_count = 5 });
+    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1),
+                             rlx_arg_u32(1) };
+    return rlx_stream_dispatch(
+        a->s, a->r->affine,
+        &(rlx_dispatch){
+            .groups = { 1 }, .shared_bytes = a->info->limits.shared_bytes + 1, .args = args, .arg_count = 5 });
 }
 static rlx_status a_use_of_no_access(const asked *a) {
-    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1) };
+    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1),
+                             rlx_arg_u32(1) };
     const rlx_use uses[] = { { rlx_whole(a->r->y), (rlx_access)9 } };
-    return rlx_stream_dispatch(a->s, a->r->affine,
-                               &(rlx_dispatch){ .groups = { 1 }, .args = args, .arg_count = 5, .uses = uses, .use_count = 1 });
+    return rlx_stream_dispatch(
+        a->s, a->r->affine,
+        &(rlx_dispatch){ .groups = { 1 }, .args = args, .arg_count = 5, .uses = uses, .use_count = 1 });
 }
 static rlx_status an_unknown_extension(const asked *a) {
-    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1) };
+    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1),
+                             rlx_arg_u32(1) };
     return rlx_stream_dispatch(a->s, a->r->affine,
                                &(rlx_dispatch){ .groups = { 1 }, .args = args, .arg_count = 5, .next = a->r->host });
 }
@@ -219,15 +273,20 @@ static rlx_status an_unknown_extension_of_a_run(const asked *a) {
 
 static rlx_status a_slot_for_a_range(const asked *a) { return rlx_stream_fill(a->s, rlx_slot_range(0, 4), 1, 4); }
 static rlx_status a_slot_for_an_argument(const asked *a) {
-    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_slot(0), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1) };
+    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_slot(0), rlx_arg_u32(1), rlx_arg_u32(1),
+                             rlx_arg_u32(1) };
     return dispatch_affine(a, 1, args, 5);
 }
 static rlx_status a_slot_for_the_grid(const asked *a) {
-    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1) };
-    return rlx_stream_dispatch(a->s, a->r->affine,
-                               &(rlx_dispatch){ .groups = { 1 }, .groups_slot = rlx_slot(0), .args = args, .arg_count = 5 });
+    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(a->r->x)), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(1),
+                             rlx_arg_u32(1) };
+    return rlx_stream_dispatch(
+        a->s, a->r->affine,
+        &(rlx_dispatch){ .groups = { 1 }, .groups_slot = rlx_slot(0), .args = args, .arg_count = 5 });
 }
-static rlx_status a_slot_to_write_from(const asked *a) { return rlx_stream_write_slot(a->s, rlx_part(a->r->x, 0, 4), 0); }
+static rlx_status a_slot_to_write_from(const asked *a) {
+    return rlx_stream_write_slot(a->s, rlx_part(a->r->x, 0, 4), 0);
+}
 static rlx_status a_slot_to_read_into(const asked *a) { return rlx_stream_read_slot(a->s, 0, rlx_part(a->r->x, 0, 4)); }
 static rlx_status a_condition(const asked *a) { return rlx_stream_condition(a->s, rlx_slot(0)); }
 static rlx_status a_value_for_a_slot_that_is_not_there(const asked *a) {
@@ -339,7 +398,8 @@ void conform_refusal_check(conform_test *t, const conform_refusals *r, uint32_t 
     rlx_status status = refusals[i].encode(&a);
     if (status == NOT_HERE) return;
     CHECK(t, (uint32_t)status < 32 && (refusals[i].expected & CONFORM_BIT(status)), "%s is refused with %s; got %s: %s",
-          refusals[i].words, refusals[i].expected == (RANGE | INVALID) ? "RANGE or INVALID" : "the status that driver.h says",
+          refusals[i].words,
+          refusals[i].expected == (RANGE | INVALID) ? "RANGE or INVALID" : "the status that driver.h says",
           conform_status_name(status), status ? rlx_last_error() : "it was taken");
     CHECK(t, rlx_last_error()[0] != '\0', "a message that says why %s is refused", refusals[i].words);
 }

@@ -5,10 +5,11 @@
 #include <stdlib.h>
 
 static const conform_case *const tables[] = {
-    conform_rule01, conform_rule02, conform_rule03,        conform_rule04,          conform_rule04_many, conform_rule05,
-    conform_rule05_travel, conform_rule06, conform_rule06_transfer, conform_rule07, conform_rule08,      conform_rule09,
-    conform_rule10, conform_rule11, conform_rule12,        conform_rule13,          conform_rule14,      conform_rule14_rows,
-    conform_rule15, conform_rule16, conform_rule16_slots,  conform_floors,          conform_capabilities,
+    conform_rule01,       conform_rule02,        conform_rule03,       conform_rule04,          conform_rule04_many,
+    conform_rule05,       conform_rule05_travel, conform_rule06,       conform_rule06_transfer, conform_rule07,
+    conform_rule08,       conform_rule09,        conform_rule10,       conform_rule11,          conform_rule12,
+    conform_rule13,       conform_rule14,        conform_rule14_rows,  conform_rule15,          conform_rule16,
+    conform_rule16_slots, conform_floors,        conform_capabilities,
 };
 
 void conform_name(const conform_case *test, char *name, size_t size) {
@@ -45,7 +46,8 @@ static void print_json_text(const char *text) {
 
 static const char *const result_words[] = { "passed", "failed", "skipped" };
 
-static void print_json(const conform_report *report, const conform_case *test, const char *name, const conform_outcome *outcome) {
+static void print_json(const conform_report *report, const conform_case *test, const char *name,
+                       const conform_outcome *outcome) {
     printf("%s\n  {\"number\": %u, \"name\": ", report->number == 1 ? "" : ",", report->number);
     print_json_text(name);
     printf(", \"rule\": %d, \"result\": \"%s\", \"ms\": %u, \"text\": ",
@@ -56,12 +58,17 @@ static void print_json(const conform_report *report, const conform_case *test, c
 
 /* Where to read what should have happened. */
 static void print_guide(int rule) {
-    if (rule == CONFORM_FLOOR) printf("# floor: docs/design.md, section 4, the table of floors; docs/backend-guide.md\n");
-    else if (rule == CONFORM_CAPABILITY) printf("# capability: include/rlx/driver.h, RLX_CAN_; docs/backend-guide.md\n");
-    else printf("# rule: %d, in docs/design.md, section 2; docs/backend-guide.md says what it asks of a backend\n", rule);
+    if (rule == CONFORM_FLOOR)
+        printf("# floor: docs/design.md, section 4, the table of floors; docs/backend-guide.md\n");
+    else if (rule == CONFORM_CAPABILITY)
+        printf("# capability: include/rlx/driver.h, RLX_CAN_; docs/backend-guide.md\n");
+    else
+        printf("# rule: %d, in docs/design.md, section 2; docs/backend-guide.md says what it asks of a backend\n",
+               rule);
 }
 
-static void print_tap(const conform_report *report, const conform_case *test, const char *name, const conform_outcome *outcome) {
+static void print_tap(const conform_report *report, const conform_case *test, const char *name,
+                      const conform_outcome *outcome) {
     if (outcome->result == CONFORM_SKIPPED) {
         printf("ok %u - %s # SKIP %s\n", report->number, name, outcome->text);
     } else if (outcome->result == CONFORM_PASSED) {

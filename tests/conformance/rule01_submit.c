@@ -1,5 +1,5 @@
-/* Rule 1: nothing runs before submit. What can be refused is refused at encode, and a refused command leaves the stream as
- * it was. */
+/* Rule 1: nothing runs before submit. What can be refused is refused at encode, and a refused command leaves the
+ * stream as it was. */
 #include "conform.h"
 #include "refusals.h"
 
@@ -9,16 +9,18 @@
 
 typedef struct effect {
     rlx_stream *s;
-    rlx_buffer *x, *y;    /* x is what commands write; y is 0x22 in every byte */
-    rlx_program *program; /* fills x with 0x33 */
-    unsigned char *host;  /* what reads write */
+    rlx_buffer *x, *y;     /* x is what commands write; y is 0x22 in every byte */
+    rlx_program *program;  /* fills x with 0x33 */
+    unsigned char *host;   /* what reads write */
     unsigned char *source; /* what writes read: 0x33 */
     uint64_t *ns;
     atomic_uint *calls;
 } effect;
 
 static void fill(conform_test *t, effect *e) { CHECK_OK(t, rlx_stream_fill(e->s, rlx_whole(e->x), 0x33, 1)); }
-static void write_borrowed(conform_test *t, effect *e) { CHECK_OK(t, rlx_stream_write(e->s, rlx_whole(e->x), e->source, 0)); }
+static void write_borrowed(conform_test *t, effect *e) {
+    CHECK_OK(t, rlx_stream_write(e->s, rlx_whole(e->x), e->source, 0));
+}
 static void write_copied(conform_test *t, effect *e) {
     CHECK_OK(t, rlx_stream_write(e->s, rlx_whole(e->x), e->source, RLX_WRITE_COPIED));
 }
@@ -49,10 +51,18 @@ static const struct {
     const char *name;
     void (*encode)(conform_test *t, effect *e);
 } kinds[] = {
-    { "fill", fill },           { "write", write_borrowed }, { "copied write", write_copied },
-    { "copy", copy },           { "dispatch", dispatch },    { "run", run },
-    { "write_rows", write_rows }, { "copy_rows", copy_rows }, { "fill_rows", fill_rows },
-    { "read", read },           { "read_rows", read_rows },  { "host_call", host_call },
+    { "fill", fill },
+    { "write", write_borrowed },
+    { "copied write", write_copied },
+    { "copy", copy },
+    { "dispatch", dispatch },
+    { "run", run },
+    { "write_rows", write_rows },
+    { "copy_rows", copy_rows },
+    { "fill_rows", fill_rows },
+    { "read", read },
+    { "read_rows", read_rows },
+    { "host_call", host_call },
     { "timestamp", timestamp },
 };
 #define KINDS (sizeof kinds / sizeof *kinds)
@@ -227,19 +237,21 @@ static void a_refused_command_alone_leaves_nothing(conform_test *t) {
     unsigned char bytes[CONFORM_REFUSALS_SIZE];
     conform_get(t, bytes, rlx_whole(r->x));
     CHECK(t, all_bytes(bytes, 0x11, sizeof bytes), "what refused commands would have written is as it was");
-    CHECK(t, all_bytes(r->host, 0, CONFORM_REFUSALS_SIZE), "host memory that refused commands would have written is as it was");
+    CHECK(t, all_bytes(r->host, 0, CONFORM_REFUSALS_SIZE),
+          "host memory that refused commands would have written is as it was");
     CHECK_EQUAL(t, atomic_load(r->calls), 0);
 }
 
 const conform_case conform_rule01[] = {
-    { 1, "nothing that is encoded runs before submit", nothing_runs_before_submit, 0, 0 },
-    { 1, "what is discarded never runs", what_is_discarded_never_runs, 0, 0 },
-    { 1, "what is encoded runs once, by the submit that follows it", what_is_encoded_runs_once, 0, 0 },
-    { 1, "recording runs nothing, and neither does finishing a program", recording_runs_nothing, 0, 0 },
-    { 1, "a wait submits nothing", waiting_submits_nothing, 0, 0 },
-    { 1, "a released stream runs nothing that was not submitted", a_released_stream_runs_nothing_that_was_not_submitted, 0, 0 },
-    { 1, "what can be refused is refused at encode", refusals_come_at_encode, 0, 0 },
-    { 1, "a refused command leaves the stream as it was", a_refused_command_leaves_the_stream_as_it_was, 0, 0 },
-    { 1, "a refused command alone leaves nothing to run", a_refused_command_alone_leaves_nothing, 0, 0 },
+    { 1, "nothing that is encoded runs before submit", nothing_runs_before_submit },
+    { 1, "what is discarded never runs", what_is_discarded_never_runs },
+    { 1, "what is encoded runs once, by the submit that follows it", what_is_encoded_runs_once },
+    { 1, "recording runs nothing, and neither does finishing a program", recording_runs_nothing },
+    { 1, "a wait submits nothing", waiting_submits_nothing },
+    { 1, "a released stream runs nothing that was not submitted",
+      a_released_stream_runs_nothing_that_was_not_submitted },
+    { 1, "what can be refused is refused at encode", refusals_come_at_encode },
+    { 1, "a refused command leaves the stream as it was", a_refused_command_leaves_the_stream_as_it_was },
+    { 1, "a refused command alone leaves nothing to run", a_refused_command_alone_leaves_nothing },
     { 0 },
 };

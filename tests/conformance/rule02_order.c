@@ -232,15 +232,15 @@ static void independent_commands_leave_what_they_would_alone(conform_test *t) {
 }
 
 const conform_case conform_rule02[] = {
-    { 2, "a dispatch sees what the one before it wrote", a_dispatch_sees_what_the_one_before_wrote, 0, 0 },
-    { 2, "a batch sees what the one before it wrote", a_batch_sees_what_the_one_before_wrote, 0, 0 },
-    { 2, "a slow command is not overtaken by one that it concerns", a_slow_command_is_not_overtaken, 0, 0 },
-    { 2, "4000 random commands leave what they would one after another", random_commands_are_as_if_sequential, 0, 0 },
-    { 2, "random commands on six streams leave what they would alone", random_commands_of_many_streams_do_not_meet, 0, 0 },
-    { 2, "host calls are in order with everything", host_calls_are_in_order_with_everything, 0, 0 },
-    { 2, "host calls run one after another, in the order of the stream", host_calls_run_one_after_another, 0, 0 },
-    { 2, "a batch ends after those before it, even if it is empty", a_batch_ends_after_those_before_it, NEEDS_GATE, 0 },
-    { 2, "a timestamp lies between the work before it and the work after it", a_timestamp_lies_where_it_was_encoded, 0, 0 },
-    { 2, "commands that share nothing leave what they would alone", independent_commands_leave_what_they_would_alone, 0, 0 },
+    { 2, "a dispatch sees what the one before it wrote", a_dispatch_sees_what_the_one_before_wrote },
+    { 2, "a batch sees what the one before it wrote", a_batch_sees_what_the_one_before_wrote },
+    { 2, "a slow command is not overtaken by one that it concerns", a_slow_command_is_not_overtaken },
+    { 2, "4000 random commands leave what they would one after another", random_commands_are_as_if_sequential },
+    { 2, "random commands on six streams leave what they would alone", random_commands_of_many_streams_do_not_meet },
+    { 2, "host calls are in order with everything", host_calls_are_in_order_with_everything },
+    { 2, "host calls run one after another, in the order of the stream", host_calls_run_one_after_another },
+    { 2, "a batch ends after those before it, even if it is empty", a_batch_ends_after_those_before_it, NEEDS_GATE },
+    { 2, "a timestamp lies between the work before it and the work after it", a_timestamp_lies_where_it_was_encoded },
+    { 2, "commands that share nothing leave what they would alone", independent_commands_leave_what_they_would_alone },
     { 0 },
 };

@@ -72,7 +72,8 @@ static void any_of_a_failed_one_tells_its_failure(conform_test *t) {
     pair p = make_pair(t);
     rlx_point failed = failed_point(t, RLX_ERROR_KERNEL);
     uint32_t index = 99;
-    CHECK_STATUS(t, rlx_points_wait((rlx_point[]){ p.held, failed }, 2, RLX_WAIT_ANY, t->patience, &index), RLX_ERROR_KERNEL);
+    CHECK_STATUS(t, rlx_points_wait((rlx_point[]){ p.held, failed }, 2, RLX_WAIT_ANY, t->patience, &index),
+                 RLX_ERROR_KERNEL);
     CHECK_EQUAL(t, index, 1);
     conform_gate_check(t, p.gate, "a wait for any ends with a failed one");
     conform_gate_open(p.gate);
@@ -81,7 +82,8 @@ static void any_of_a_failed_one_tells_its_failure(conform_test *t) {
 static void all_ends_with_the_last_that_ends(conform_test *t) {
     pair p = make_pair(t);
     uint32_t index = 99;
-    CHECK_STATUS(t, rlx_points_wait((rlx_point[]){ p.done, p.held }, 2, RLX_WAIT_ALL, 5 * RLX_MILLISECOND, &index), RLX_TIMEOUT);
+    CHECK_STATUS(t, rlx_points_wait((rlx_point[]){ p.done, p.held }, 2, RLX_WAIT_ALL, 5 * RLX_MILLISECOND, &index),
+                 RLX_TIMEOUT);
     CHECK_EQUAL(t, index, 1);
     CHECK_STATUS(t, rlx_points_wait((rlx_point[]){ p.held, p.done }, 2, RLX_WAIT_ALL, 0, &index), RLX_TIMEOUT);
     CHECK_EQUAL(t, index, 0);
@@ -110,9 +112,11 @@ static void all_waits_for_the_others_of_a_failed_one(conform_test *t) {
 static void all_tells_the_first_in_the_array_that_failed(conform_test *t) {
     rlx_point late = failed_point(t, RLX_ERROR_KERNEL), early = failed_point(t, RLX_ERROR_KERNEL), zero = { 0, 0 };
     uint32_t index = 99;
-    CHECK_STATUS(t, rlx_points_wait((rlx_point[]){ zero, early, zero, late }, 4, RLX_WAIT_ALL, t->patience, &index), RLX_ERROR_KERNEL);
+    CHECK_STATUS(t, rlx_points_wait((rlx_point[]){ zero, early, zero, late }, 4, RLX_WAIT_ALL, t->patience, &index),
+                 RLX_ERROR_KERNEL);
     CHECK_EQUAL(t, index, 1);
-    CHECK_STATUS(t, rlx_points_wait((rlx_point[]){ zero, zero, late, early }, 4, RLX_WAIT_ALL, t->patience, &index), RLX_ERROR_KERNEL);
+    CHECK_STATUS(t, rlx_points_wait((rlx_point[]){ zero, zero, late, early }, 4, RLX_WAIT_ALL, t->patience, &index),
+                 RLX_ERROR_KERNEL);
     CHECK_EQUAL(t, index, 2);
 }
 
@@ -349,7 +353,8 @@ static void callbacks_may_use_the_library(conform_test *t) {
         CHECK_OK(t, rlx_point_notify(b->point, be_busy, b));
         conform_gate_open(gate);
         CHECK_DONE(t, b->point);
-        for (uint64_t limit = conform_now_ns() + t->patience; !atomic_load(&b->done) && conform_now_ns() < limit;) conform_sleep_us(200);
+        for (uint64_t limit = conform_now_ns() + t->patience; !atomic_load(&b->done) && conform_now_ns() < limit;)
+            conform_sleep_us(200);
         CHECK(t, atomic_load(&b->done) == 1, "a callback that uses the library comes to its end");
         for (int i = 0; i < 8; i++) CHECK_OK(t, b->results[i]);
         await_calls(t, &b->inner, 1);
@@ -368,13 +373,15 @@ static void wait_for_the_other_thread(void *user, rlx_status status) {
     handover *h = user;
     (void)status;
     atomic_store(&h->entered, 1);
-    for (uint64_t limit = conform_now_ns() + h->limit_ns; !atomic_load(&h->b->done) && conform_now_ns() < limit;) conform_sleep_us(200);
+    for (uint64_t limit = conform_now_ns() + h->limit_ns; !atomic_load(&h->b->done) && conform_now_ns() < limit;)
+        conform_sleep_us(200);
     atomic_store(&h->left, atomic_load(&h->b->done) ? 1 : 2);
 }
 
 static void use_the_library_meanwhile(conform_test *t, void *user) {
     handover *h = user;
-    for (uint64_t limit = conform_now_ns() + t->patience; !atomic_load(&h->entered) && conform_now_ns() < limit;) conform_sleep_us(200);
+    for (uint64_t limit = conform_now_ns() + t->patience; !atomic_load(&h->entered) && conform_now_ns() < limit;)
+        conform_sleep_us(200);
     be_busy(h->b, RLX_OK);
 }
 
@@ -391,7 +398,8 @@ static void a_callback_is_called_without_a_lock(conform_test *t) {
     conform_gate_open(gate);
     CHECK_DONE(t, b->point);
     conform_thread_join(t, thread);
-    for (uint64_t limit = conform_now_ns() + t->patience; !atomic_load(&h->left) && conform_now_ns() < limit;) conform_sleep_us(200);
+    for (uint64_t limit = conform_now_ns() + t->patience; !atomic_load(&h->left) && conform_now_ns() < limit;)
+        conform_sleep_us(200);
     CHECK(t, atomic_load(&h->left) == 1, "another thread uses the library while this one is in a callback");
     for (int i = 0; i < 8; i++) CHECK_OK(t, b->results[i]);
 }
@@ -411,11 +419,13 @@ static void timestamps_of_points_rise(conform_test *t) {
     uint64_t ended = rlx_clock_ns() + slack, gap = 0;
     for (int i = 0; i < 50; i++) {
         CHECK_OK(t, rlx_point_timestamp(points[i], &ns));
-        CHECK(t, ns + slack >= before && ns <= ended, "the times of points rise, and lie between the submit and the wait");
+        CHECK(t, ns + slack >= before && ns <= ended,
+              "the times of points rise, and lie between the submit and the wait");
         if (i == 25) gap = ns - before;
         before = ns;
     }
-    CHECK(t, gap + slack >= 19 * RLX_MILLISECOND, "20 ms of work lie before point 25; its time is %" PRIu64 " ns after the one before", gap);
+    CHECK(t, gap + slack >= 19 * RLX_MILLISECOND,
+          "20 ms of work lie before point 25; its time is %" PRIu64 " ns after the one before", gap);
     CHECK_OK(t, rlx_stream_submit(plain, &other));
     CHECK_DONE(t, other);
     CHECK_STATUS(t, rlx_point_timestamp(other, &ns), RLX_ERROR_UNSUPPORTED);
@@ -443,22 +453,24 @@ static void timestamps_of_points_expire(conform_test *t) {
 }
 
 const conform_case conform_rule04_many[] = {
-    { 4, "wait for any ends with one that has ended, and says which", any_ends_with_the_first_that_ends, NEEDS_GATE, 0 },
-    { 4, "wait for any ends when one of them ends", any_ends_when_one_of_them_does, NEEDS_GATE, 0 },
-    { 4, "wait for any tells the failure of the one that ended", any_of_a_failed_one_tells_its_failure, NEEDS_GATE, 0 },
-    { 4, "wait for all ends with the last that ends", all_ends_with_the_last_that_ends, NEEDS_GATE, 0 },
-    { 4, "wait for all waits for the others of one that failed", all_waits_for_the_others_of_a_failed_one, NEEDS_GATE, 0 },
-    { 4, "wait for all tells the first in the array that failed", all_tells_the_first_in_the_array_that_failed, 0, 0 },
-    { 4, "wait takes a thousand points of a hundred streams", waits_for_a_thousand_points, NEEDS_GATE, 0 },
-    { 4, "many threads wait for one point, and each is told", many_threads_wait_for_one_point, NEEDS_GATE | NEEDS_THREADS, 0 },
-    { 4, "notify calls back once when the point has ended", notify_calls_once_when_the_point_ends, NEEDS_GATE, 0 },
-    { 4, "notify calls back once when the point has failed", notify_calls_once_on_failure, NEEDS_GATE, 0 },
-    { 4, "notify calls back once when the batch was cancelled", notify_calls_once_on_cancel, NEEDS_GATE, 0 },
-    { 4, "notify calls back once after its stream is gone", notify_calls_once_after_the_stream_is_gone, NEEDS_GATE, 0 },
-    { 4, "a thousand notices are called back once each", a_thousand_notices_are_called_once_each, NEEDS_GATE, 0 },
-    { 4, "a callback may use the library", callbacks_may_use_the_library, NEEDS_GATE, 0 },
-    { 4, "a callback is called from a thread that holds no lock", a_callback_is_called_without_a_lock, NEEDS_GATE | NEEDS_THREADS, 0 },
-    { 4, "the times of points rise with them", timestamps_of_points_rise, 0, 0 },
-    { 4, "the times of points expire, and only after 255 later ones", timestamps_of_points_expire, NEEDS_GATE, 0 },
+    { 4, "wait for any ends with one that has ended, and says which", any_ends_with_the_first_that_ends, NEEDS_GATE },
+    { 4, "wait for any ends when one of them ends", any_ends_when_one_of_them_does, NEEDS_GATE },
+    { 4, "wait for any tells the failure of the one that ended", any_of_a_failed_one_tells_its_failure, NEEDS_GATE },
+    { 4, "wait for all ends with the last that ends", all_ends_with_the_last_that_ends, NEEDS_GATE },
+    { 4, "wait for all waits for the others of one that failed", all_waits_for_the_others_of_a_failed_one, NEEDS_GATE },
+    { 4, "wait for all tells the first in the array that failed", all_tells_the_first_in_the_array_that_failed },
+    { 4, "wait takes a thousand points of a hundred streams", waits_for_a_thousand_points, NEEDS_GATE },
+    { 4, "many threads wait for one point, and each is told", many_threads_wait_for_one_point,
+      NEEDS_GATE | NEEDS_THREADS },
+    { 4, "notify calls back once when the point has ended", notify_calls_once_when_the_point_ends, NEEDS_GATE },
+    { 4, "notify calls back once when the point has failed", notify_calls_once_on_failure, NEEDS_GATE },
+    { 4, "notify calls back once when the batch was cancelled", notify_calls_once_on_cancel, NEEDS_GATE },
+    { 4, "notify calls back once after its stream is gone", notify_calls_once_after_the_stream_is_gone, NEEDS_GATE },
+    { 4, "a thousand notices are called back once each", a_thousand_notices_are_called_once_each, NEEDS_GATE },
+    { 4, "a callback may use the library", callbacks_may_use_the_library, NEEDS_GATE },
+    { 4, "a callback is called from a thread that holds no lock", a_callback_is_called_without_a_lock,
+      NEEDS_GATE | NEEDS_THREADS },
+    { 4, "the times of points rise with them", timestamps_of_points_rise },
+    { 4, "the times of points expire, and only after 255 later ones", timestamps_of_points_expire, NEEDS_GATE },
     { 0 },
 };

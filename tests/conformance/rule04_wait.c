@@ -1,5 +1,5 @@
-/* Rule 4: wait ends at the exact point asked for, never early; time-outs lose nothing; query never blocks and runs no work.
- * One point here; several points and callbacks are in rule04_many.c. */
+/* Rule 4: wait ends at the exact point asked for, never early; time-outs lose nothing; query never blocks and runs no
+ * work. One point here; several points and callbacks are in rule04_many.c. */
 #include "conform.h"
 
 #define SIZE 256
@@ -149,8 +149,10 @@ static void a_timeout_takes_its_time(conform_test *t) {
         uint64_t began = conform_now_ns();
         CHECK_STATUS(t, rlx_point_wait(point, times[i]), RLX_TIMEOUT);
         uint64_t took = conform_now_ns() - began;
-        CHECK(t, took >= times[i], "a time-out of %" PRIu64 " ns takes that long at least; it took %" PRIu64, times[i], took);
-        CHECK(t, took < times[i] + 2 * RLX_SECOND, "a time-out of %" PRIu64 " ns ends soon after; it took %" PRIu64, times[i], took);
+        CHECK(t, took >= times[i], "a time-out of %" PRIu64 " ns takes that long at least; it took %" PRIu64, times[i],
+              took);
+        CHECK(t, took < times[i] + 2 * RLX_SECOND, "a time-out of %" PRIu64 " ns ends soon after; it took %" PRIu64,
+              times[i], took);
     }
     conform_gate_check(t, gate, "time-outs pass");
     conform_gate_open(gate);
@@ -159,7 +161,8 @@ static void a_timeout_takes_its_time(conform_test *t) {
 
 /* now + timeout overflows in many ways. */
 static void long_timeouts_are_long(conform_test *t) {
-    const uint64_t times[] = { RLX_FOREVER, RLX_FOREVER - 1, (uint64_t)INT64_MAX, (uint64_t)INT64_MAX + 1, RLX_FOREVER / 1000 };
+    const uint64_t times[] = { RLX_FOREVER, RLX_FOREVER - 1, (uint64_t)INT64_MAX, (uint64_t)INT64_MAX + 1,
+                               RLX_FOREVER / 1000 };
     for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
         rlx_stream *s = conform_stream(t, 0);
         atomic_uint *ended = conform_counter(t);
@@ -194,8 +197,8 @@ static void a_long_wait_gives_the_processor_back(conform_test *t) {
     uint64_t began = conform_cpu_ns();
     CHECK_STATUS(t, rlx_stream_wait(s, 400 * RLX_MILLISECOND), RLX_TIMEOUT);
     uint64_t burned = conform_cpu_ns() - began;
-    CHECK(t, burned < 200 * RLX_MILLISECOND, "a wait of 400 ms takes less than 200 ms of processor time; it took %" PRIu64 " ns",
-          burned);
+    CHECK(t, burned < 200 * RLX_MILLISECOND,
+          "a wait of 400 ms takes less than 200 ms of processor time; it took %" PRIu64 " ns", burned);
     conform_gate_open(gate);
 }
 
@@ -227,7 +230,8 @@ static void query_runs_no_work(conform_test *t) {
     CHECK_OK(t, rlx_stream_submit(s, &point));
     rlx_point opened = conform_gate_point(t, gate);
     conform_gate_open(gate);
-    for (uint64_t limit = conform_now_ns() + t->patience; rlx_point_query(opened) == RLX_NOT_READY && conform_now_ns() < limit;)
+    for (uint64_t limit = conform_now_ns() + t->patience;
+         rlx_point_query(opened) == RLX_NOT_READY && conform_now_ns() < limit;)
         conform_sleep_ms(1);
     CHECK_OK(t, rlx_point_query(opened)); /* the dependency is met */
     for (int i = 0; i < 50; i++) {
@@ -278,11 +282,14 @@ static void garbage_points_are_refused(conform_test *t) {
         rlx_point garbage = { conform_random(t) >> conform_below(t, 64), conform_random(t) >> conform_below(t, 64) };
         if (i < 64) garbage = (rlx_point){ UINT64_C(1) << i, 1 };
         if (i == 64) garbage = (rlx_point){ 0, 1 };
-        /* By chance it could be a point of this process: so only calls that must come back are made, not what they say. */
+        /* By chance it could be a point of this process: so only calls that must come back are made, not what they
+         * say. */
         rlx_status waited = rlx_point_wait(garbage, 0), asked = rlx_point_query(garbage);
         CHECK(t, rlx_status_text(waited)[0] && rlx_status_text(asked)[0], "a status");
     }
-    const rlx_point surely[] = { { UINT64_MAX, 1 }, { UINT64_MAX - 1, UINT64_MAX }, { 0, UINT64_MAX }, { UINT64_C(0xABCDEF0123456789), 3 } };
+    const rlx_point surely[] = {
+        { UINT64_MAX, 1 }, { UINT64_MAX - 1, UINT64_MAX }, { 0, UINT64_MAX }, { UINT64_C(0xABCDEF0123456789), 3 }
+    };
     for (size_t i = 0; i < sizeof surely / sizeof *surely; i++) {
         CHECK_ONE_OF(t, rlx_point_wait(surely[i], RLX_SECOND), CONFORM_ERRORS);
         CHECK_ONE_OF(t, rlx_point_query(surely[i]), CONFORM_ERRORS);
@@ -290,21 +297,22 @@ static void garbage_points_are_refused(conform_test *t) {
 }
 
 const conform_case conform_rule04[] = {
-    { 4, "wait ends at the exact point that was asked for", wait_ends_at_the_exact_point, NEEDS_GATE, 0 },
-    { 4, "wait ends while other streams are held", wait_ends_while_other_streams_are_held, NEEDS_GATE, 0 },
-    { 4, "wait is never early, whichever of many points it is for", wait_is_never_early, 0, 0 },
-    { 4, "wait covers the last command of its batch", wait_covers_the_last_command, 0, 0 },
-    { 4, "what was read is there when wait returns", what_was_read_is_there_when_wait_returns, 0, 0 },
-    { 4, "stream_wait covers all that was submitted", stream_wait_covers_all_that_was_submitted, 0, 0 },
-    { 4, "a time-out loses nothing", a_timeout_loses_nothing, NEEDS_GATE, 0 },
-    { 4, "a time-out takes its nanoseconds, and not much more", a_timeout_takes_its_time, NEEDS_GATE, 0 },
-    { 4, "the longest time-outs are long", long_timeouts_are_long, NEEDS_GATE, 0 },
-    { 4, "wait for what has ended returns at once", wait_for_what_has_ended_returns_at_once, 0, 0 },
-    { 4, "a long wait gives the processor back", a_long_wait_gives_the_processor_back, NEEDS_GATE, 0 },
-    { 4, "query never blocks", query_never_blocks, NEEDS_GATE, 0 },
-    { 4, "query runs no work where only the caller's waits do", query_runs_no_work, NEEDS_GATE | NEEDS_CALLER, 0 },
-    { 4, "query learns of the end by itself where work ends by itself", query_learns_of_the_end_by_itself, NEEDS_PROGRESS, 0 },
-    { 4, "points that were not submitted are refused", points_that_were_not_submitted_are_refused, 0, 0 },
-    { 4, "garbage in place of a point is refused", garbage_points_are_refused, 0, 0 },
+    { 4, "wait ends at the exact point that was asked for", wait_ends_at_the_exact_point, NEEDS_GATE },
+    { 4, "wait ends while other streams are held", wait_ends_while_other_streams_are_held, NEEDS_GATE },
+    { 4, "wait is never early, whichever of many points it is for", wait_is_never_early },
+    { 4, "wait covers the last command of its batch", wait_covers_the_last_command },
+    { 4, "what was read is there when wait returns", what_was_read_is_there_when_wait_returns },
+    { 4, "stream_wait covers all that was submitted", stream_wait_covers_all_that_was_submitted },
+    { 4, "a time-out loses nothing", a_timeout_loses_nothing, NEEDS_GATE },
+    { 4, "a time-out takes its nanoseconds, and not much more", a_timeout_takes_its_time, NEEDS_GATE },
+    { 4, "the longest time-outs are long", long_timeouts_are_long, NEEDS_GATE },
+    { 4, "wait for what has ended returns at once", wait_for_what_has_ended_returns_at_once },
+    { 4, "a long wait gives the processor back", a_long_wait_gives_the_processor_back, NEEDS_GATE },
+    { 4, "query never blocks", query_never_blocks, NEEDS_GATE },
+    { 4, "query runs no work where only the caller's waits do", query_runs_no_work, NEEDS_GATE | NEEDS_CALLER },
+    { 4, "query learns of the end by itself where work ends by itself", query_learns_of_the_end_by_itself,
+      NEEDS_PROGRESS },
+    { 4, "points that were not submitted are refused", points_that_were_not_submitted_are_refused },
+    { 4, "garbage in place of a point is refused", garbage_points_are_refused },
     { 0 },
 };

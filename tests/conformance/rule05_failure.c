@@ -1,5 +1,5 @@
-/* Rule 5: failures travel. One stream here: what its points, its submits and its messages say, recover, ISOLATE, cancel.
- * Other streams, other devices and lost devices are in rule05_travel.c. */
+/* Rule 5: failures travel. One stream here: what its points, its submits and its messages say, recover, ISOLATE,
+ * cancel. Other streams, other devices and lost devices are in rule05_travel.c. */
 #include "conform.h"
 
 #include <stdio.h>
@@ -44,7 +44,8 @@ static void what_is_no_error_is_a_failure_all_the_same(conform_test *t) {
         rlx_point point = submit_failing(t, s);
         rlx_status status = rlx_point_wait(point, t->patience);
         CHECK(t, status >= RLX_ERROR_INVALID && (int)status <= RLX_ERROR_VERSION,
-              "a host call that returns %d fails its batch with an error; the wait returned %d", (int)statuses[i], (int)status);
+              "a host call that returns %d fails its batch with an error; the wait returned %d", (int)statuses[i],
+              (int)status);
     }
 }
 
@@ -83,8 +84,8 @@ static void the_first_failure_of_a_batch_is_kept(conform_test *t) {
     rlx_failure failure;
     CHECK_OK(t, rlx_stream_failure(s, &failure));
     CHECK_EQUAL(t, failure.status, RLX_ERROR_IO);
-    CHECK(t, failure.first_command <= 1 && failure.last_command >= 1, "command 1 failed first; named are %" PRIu64 " to %" PRIu64,
-          failure.first_command, failure.last_command);
+    CHECK(t, failure.first_command <= 1 && failure.last_command >= 1,
+          "command 1 failed first; named are %" PRIu64 " to %" PRIu64, failure.first_command, failure.last_command);
 }
 
 static void submit_on_a_failed_stream_returns_the_failure(conform_test *t) {
@@ -139,8 +140,8 @@ static void recover_makes_a_stream_usable_again(conform_test *t) {
 static void points_that_failed_stay_failed(conform_test *t) {
     rlx_stream *s = conform_stream(t, 0), *other = conform_stream(t, 0);
     rlx_point points[8];
-    const rlx_status expected[8] = { RLX_OK,          RLX_ERROR_IO, RLX_ERROR_IO,     RLX_OK,
-                                     RLX_ERROR_KERNEL, RLX_ERROR_KERNEL, RLX_OK, RLX_OK };
+    const rlx_status expected[8] = { RLX_OK,           RLX_ERROR_IO,     RLX_ERROR_IO, RLX_OK,
+                                     RLX_ERROR_KERNEL, RLX_ERROR_KERNEL, RLX_OK,       RLX_OK };
     CHECK_OK(t, rlx_stream_submit(s, &points[0]));
     for (int i = 1; i <= 4; i += 3) {
         conform_fail(t, s, expected[i]);
@@ -181,8 +182,10 @@ static void a_hundred_failures_are_remembered_or_expired(conform_test *t) {
     for (int i = 0; i < FAILURES; i++) {
         rlx_status status = i % 2 ? RLX_ERROR_KERNEL : RLX_ERROR_IO;
         bool recent = i >= FAILURES - 4;
-        CHECK_ONE_OF(t, rlx_point_wait(bad[i], t->patience), CONFORM_BIT(status) | (recent ? 0 : CONFORM_BIT(RLX_ERROR_EXPIRED)));
-        CHECK_ONE_OF(t, rlx_point_wait(good[i], t->patience), CONFORM_BIT(RLX_OK) | (recent ? 0 : CONFORM_BIT(RLX_ERROR_EXPIRED)));
+        CHECK_ONE_OF(t, rlx_point_wait(bad[i], t->patience),
+                     CONFORM_BIT(status) | (recent ? 0 : CONFORM_BIT(RLX_ERROR_EXPIRED)));
+        CHECK_ONE_OF(t, rlx_point_wait(good[i], t->patience),
+                     CONFORM_BIT(RLX_OK) | (recent ? 0 : CONFORM_BIT(RLX_ERROR_EXPIRED)));
     }
 }
 
@@ -210,10 +213,12 @@ static void a_failure_names_the_command(conform_test *t) {
     CHECK_OK(t, rlx_stream_failure(s, &failure));
     CHECK_EQUAL(t, failure.status, RLX_ERROR_IO);
     CHECK_EQUAL(t, failure.batch, point.value);
-    CHECK(t, failure.first_command <= 6 && failure.last_command >= 6, "command 6 failed; named are %" PRIu64 " to %" PRIu64,
-          failure.first_command, failure.last_command);
-    CHECK(t, !failure.exact || (failure.first_command == 6 && failure.last_command == 6), "an exact failure names command 6 alone");
-    CHECK(t, failure.exact || failure.last_command > failure.first_command, "a failure is exact, or names several commands");
+    CHECK(t, failure.first_command <= 6 && failure.last_command >= 6,
+          "command 6 failed; named are %" PRIu64 " to %" PRIu64, failure.first_command, failure.last_command);
+    CHECK(t, !failure.exact || (failure.first_command == 6 && failure.last_command == 6),
+          "an exact failure names command 6 alone");
+    CHECK(t, failure.exact || failure.last_command > failure.first_command,
+          "a failure is exact, or names several commands");
     char expected[32];
     snprintf(expected, sizeof expected, "layer %u of ten", (unsigned)failure.first_command);
     CHECK(t, strcmp(failure.label, expected) == 0, "the label '%s'; got '%s'", expected, failure.label);
@@ -240,7 +245,8 @@ static void long_labels_are_cut(conform_test *t) {
     CHECK_STATUS(t, rlx_point_wait(point, t->patience), RLX_ERROR_KERNEL);
     rlx_failure failure;
     CHECK_OK(t, rlx_stream_failure(s, &failure));
-    CHECK(t, strnlen(failure.label, sizeof failure.label) < sizeof failure.label && failure.label[0] == 'q', "a label that ends");
+    CHECK(t, strnlen(failure.label, sizeof failure.label) < sizeof failure.label && failure.label[0] == 'q',
+          "a label that ends");
     CHECK(t, strnlen(failure.message, sizeof failure.message) < sizeof failure.message, "a message that ends");
 }
 
@@ -265,9 +271,10 @@ static void commands_are_numbered_as_they_were_encoded(conform_test *t) {
     CHECK_STATUS(t, rlx_point_wait(point, t->patience), RLX_ERROR_KERNEL);
     rlx_failure failure;
     CHECK_OK(t, rlx_stream_failure(s, &failure));
-    CHECK(t, failure.first_command <= 7 && failure.last_command >= 7, "command 7 failed; named are %" PRIu64 " to %" PRIu64,
-          failure.first_command, failure.last_command);
-    CHECK(t, !failure.exact || failure.first_command == 7, "an exact failure names command 7; got %" PRIu64, failure.first_command);
+    CHECK(t, failure.first_command <= 7 && failure.last_command >= 7,
+          "command 7 failed; named are %" PRIu64 " to %" PRIu64, failure.first_command, failure.last_command);
+    CHECK(t, !failure.exact || failure.first_command == 7, "an exact failure names command 7; got %" PRIu64,
+          failure.first_command);
 }
 
 static void isolate_names_the_command_exactly(conform_test *t) {
@@ -301,7 +308,8 @@ static void isolate_names_label_and_kernel(conform_test *t) {
         rlx_failure failure;
         CHECK_OK(t, rlx_stream_failure(s, &failure));
         snprintf(label, sizeof label, "layer %u of ten", bad[i]);
-        CHECK(t, failure.exact && failure.first_command == bad[i] && failure.last_command == bad[i], "command %u, exactly", bad[i]);
+        CHECK(t, failure.exact && failure.first_command == bad[i] && failure.last_command == bad[i],
+              "command %u, exactly", bad[i]);
         CHECK(t, strcmp(failure.label, label) == 0, "the label '%s'; got '%s'", label, failure.label);
         CHECK(t, strcmp(failure.kernel, "refuse") == 0, "the kernel 'refuse'; got '%s'", failure.kernel);
     }
@@ -339,8 +347,8 @@ static void a_failure_in_a_program_is_told(conform_test *t) {
     CHECK_STATUS(t, rlx_point_wait(point, t->patience), RLX_ERROR_IO);
     rlx_failure failure;
     CHECK_OK(t, rlx_stream_failure(s, &failure));
-    CHECK(t, failure.first_command <= 1 && failure.last_command >= 1, "command 1, the run, failed; named are %" PRIu64 " to %" PRIu64,
-          failure.first_command, failure.last_command);
+    CHECK(t, failure.first_command <= 1 && failure.last_command >= 1,
+          "command 1, the run, failed; named are %" PRIu64 " to %" PRIu64, failure.first_command, failure.last_command);
     CHECK(t, strstr(failure.message, "the run") || strstr(failure.message, "in the program"),
           "a message with the label of the run or of the command; got: %s", failure.message);
     CHECK_OK(t, rlx_stream_recover(s));
@@ -383,21 +391,27 @@ static void cancel_drops_what_has_not_begun(conform_test *t) {
 }
 
 const conform_case conform_rule05[] = {
-    { 5, "a failed batch fails its point, with the status that failed it", a_failed_batch_fails_its_point, 0, 0 },
-    { 5, "a host call that returns no error, but not OK, is a failure too", what_is_no_error_is_a_failure_all_the_same, 0, 0 },
-    { 5, "a failure fails every later point of its stream, and no earlier one", a_failure_fails_every_later_point_of_its_stream, NEEDS_GATE, 0 },
-    { 5, "the first failure of a batch is kept", the_first_failure_of_a_batch_is_kept, 0, 0 },
-    { 5, "submit on a failed stream returns the failure and a failed point", submit_on_a_failed_stream_returns_the_failure, 0, 0 },
-    { 5, "recover makes a failed stream usable again", recover_makes_a_stream_usable_again, 0, 0 },
-    { 5, "points that failed stay failed, each with its own failure, also after recover", points_that_failed_stay_failed, 0, 0 },
-    { 5, "a hundred failures are remembered, or expired, and never well", a_hundred_failures_are_remembered_or_expired, 0, 0 },
-    { 5, "a failure names the command by index, label and kernel", a_failure_names_the_command, NEEDS_HOST_CODE, 0 },
-    { 5, "long labels are cut in failures", long_labels_are_cut, NEEDS_HOST_CODE, 0 },
-    { 5, "commands are numbered as they were encoded", commands_are_numbered_as_they_were_encoded, 0, 0 },
-    { 5, "a stream with ISOLATE names the command exactly", isolate_names_the_command_exactly, 0, 0 },
-    { 5, "a stream with ISOLATE names label and kernel", isolate_names_label_and_kernel, NEEDS_HOST_CODE, 0 },
-    { 5, "a stream with ISOLATE computes the same", isolate_computes_the_same, 0, 0 },
-    { 5, "a failure in a program is told, and leaves the program usable", a_failure_in_a_program_is_told, NEEDS_HOST_CODE, 0 },
-    { 5, "cancel drops what has not begun, and fails its points", cancel_drops_what_has_not_begun, NEEDS_GATE, 0 },
+    { 5, "a failed batch fails its point, with the status that failed it", a_failed_batch_fails_its_point },
+    { 5, "a host call that returns no error, but not OK, is a failure too",
+      what_is_no_error_is_a_failure_all_the_same },
+    { 5, "a failure fails every later point of its stream, and no earlier one",
+      a_failure_fails_every_later_point_of_its_stream, NEEDS_GATE },
+    { 5, "the first failure of a batch is kept", the_first_failure_of_a_batch_is_kept },
+    { 5, "submit on a failed stream returns the failure and a failed point",
+      submit_on_a_failed_stream_returns_the_failure },
+    { 5, "recover makes a failed stream usable again", recover_makes_a_stream_usable_again },
+    { 5, "points that failed stay failed, each with its own failure, also after recover",
+      points_that_failed_stay_failed },
+    { 5, "a hundred failures are remembered, or expired, and never well",
+      a_hundred_failures_are_remembered_or_expired },
+    { 5, "a failure names the command by index, label and kernel", a_failure_names_the_command, NEEDS_HOST_CODE },
+    { 5, "long labels are cut in failures", long_labels_are_cut, NEEDS_HOST_CODE },
+    { 5, "commands are numbered as they were encoded", commands_are_numbered_as_they_were_encoded },
+    { 5, "a stream with ISOLATE names the command exactly", isolate_names_the_command_exactly },
+    { 5, "a stream with ISOLATE names label and kernel", isolate_names_label_and_kernel, NEEDS_HOST_CODE },
+    { 5, "a stream with ISOLATE computes the same", isolate_computes_the_same },
+    { 5, "a failure in a program is told, and leaves the program usable", a_failure_in_a_program_is_told,
+      NEEDS_HOST_CODE },
+    { 5, "cancel drops what has not begun, and fails its points", cancel_drops_what_has_not_begun, NEEDS_GATE },
     { 0 },
 };

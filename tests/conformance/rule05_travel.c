@@ -1,4 +1,5 @@
-/* Rule 5, continued: failures reach every point that depends on them, on any stream of any device; lost devices; health. */
+/* Rule 5, continued: failures reach every point that depends on them, on any stream of any device; lost devices;
+ * health. */
 #include "conform.h"
 
 #define SIZE 256
@@ -180,7 +181,9 @@ static void health_keeps_the_first_failure(conform_test *t) {
     rlx_stream *s = conform_stream_on(t, device, 0, NULL), *dependent = conform_stream_on(t, other, 0, NULL);
     rlx_health health;
     CHECK_OK(t, rlx_device_health(device, &health));
-    CHECK(t, health.status == RLX_OK && health.help == RLX_HELP_NONE && health.failures == 0 && health.first.status == RLX_OK,
+    CHECK(t,
+          health.status == RLX_OK && health.help == RLX_HELP_NONE && health.failures == 0 &&
+              health.first.status == RLX_OK,
           "a device that has just been opened is well");
     const rlx_status statuses[] = { RLX_ERROR_IO, RLX_ERROR_KERNEL, RLX_ERROR_LIMIT };
     uint64_t first = 0;
@@ -232,7 +235,8 @@ static loss make_loss(conform_test *t) {
     CHECK_DONE(t, l.done);
     conform_gate_hold(t, l.gate, l.held);
     CHECK_OK(t, rlx_stream_submit(l.held, &l.held_point));
-    CHECK_OK(t, rlx_stream_dispatch(l.culprit, l.kernel, &(rlx_dispatch){ .groups = { 1 }, .label = "the last straw" }));
+    CHECK_OK(t,
+             rlx_stream_dispatch(l.culprit, l.kernel, &(rlx_dispatch){ .groups = { 1 }, .label = "the last straw" }));
     l.lost_point = submit_failing(t, l.culprit);
     CHECK_STATUS(t, rlx_point_wait(l.lost_point, t->patience), RLX_ERROR_DEVICE_LOST);
     return l;
@@ -272,7 +276,8 @@ static void health_says_that_a_device_is_lost(conform_test *t) {
         CHECK(t, health.help == RLX_HELP_REOPEN || health.help == RLX_HELP_NEW_PROCESS, "health says what helps");
         CHECK(t, health.failures >= 1, "the loss is counted");
         CHECK_EQUAL(t, health.first.status, RLX_ERROR_DEVICE_LOST);
-        CHECK(t, strcmp(health.first.label, "the last straw") == 0, "the label of what lost it; got '%s'", health.first.label);
+        CHECK(t, strcmp(health.first.label, "the last straw") == 0, "the label of what lost it; got '%s'",
+              health.first.label);
         CHECK_STATUS(t, rlx_stream_recover(l.culprit), RLX_ERROR_DEVICE_LOST); /* and no recovery changes that */
     }
     conform_gate_open(l.gate);
@@ -334,21 +339,26 @@ static void a_lost_device_can_be_released(conform_test *t) {
 }
 
 const conform_case conform_rule05_travel[] = {
-    { 5, "a failure reaches streams that wait for it", a_failure_reaches_streams_that_wait_for_it, NEEDS_GATE, 0 },
-    { 5, "a failure reaches streams that depend on it when it is known", a_failure_reaches_streams_that_depend_on_it_later, NEEDS_GATE, 0 },
-    { 5, "a failure reaches other devices, and says where it began", a_failure_reaches_other_devices, NEEDS_GATE, 0 },
-    { 5, "a failure travels from and to `cpu`", a_failure_travels_to_and_from_cpu, NEEDS_GATE | NEEDS_CPU, 0 },
-    { 5, "a failure travels from and to `sync`", a_failure_travels_to_and_from_sync, NEEDS_GATE | NEEDS_SYNC, 0 },
-    { 5, "one failed dependency among many is enough", a_failed_dependency_among_good_ones_is_enough, 0, 0 },
-    { 5, "a failure stays with the streams that depend on it", a_failure_stays_where_it_belongs, 0, 0 },
-    { 5, "a failure reaches the points of released streams", a_failure_reaches_the_points_of_released_streams, NEEDS_GATE, 0 },
-    { 5, "a failure travels through a transfer", a_failure_travels_through_a_transfer, NEEDS_GATE, 0 },
-    { 5, "a cancelled batch fails who depends on it", a_cancelled_batch_fails_who_depends_on_it, NEEDS_GATE, 0 },
-    { 5, "health counts the failures that began on a device, and keeps the first", health_keeps_the_first_failure, 0, 0 },
-    { 5, "a lost device stays lost, all its streams, also after recover", a_lost_device_stays_lost, NEEDS_HOST_CODE | NEEDS_GATE, 0 },
-    { 5, "health says that a device is lost, and what helps", health_says_that_a_device_is_lost, NEEDS_HOST_CODE | NEEDS_GATE, 0 },
-    { 5, "what helps a lost device is true", what_helps_a_lost_device_is_true, NEEDS_HOST_CODE | NEEDS_GATE, 0 },
-    { 5, "a loss reaches dependants on other devices as a failure, not as a loss", a_loss_reaches_dependants_on_other_devices, NEEDS_HOST_CODE | NEEDS_GATE, 0 },
-    { 5, "a lost device can be released", a_lost_device_can_be_released, NEEDS_HOST_CODE | NEEDS_GATE, 0 },
+    { 5, "a failure reaches streams that wait for it", a_failure_reaches_streams_that_wait_for_it, NEEDS_GATE },
+    { 5, "a failure reaches streams that depend on it when it is known",
+      a_failure_reaches_streams_that_depend_on_it_later, NEEDS_GATE },
+    { 5, "a failure reaches other devices, and says where it began", a_failure_reaches_other_devices, NEEDS_GATE },
+    { 5, "a failure travels from and to `cpu`", a_failure_travels_to_and_from_cpu, NEEDS_GATE | NEEDS_CPU },
+    { 5, "a failure travels from and to `sync`", a_failure_travels_to_and_from_sync, NEEDS_GATE | NEEDS_SYNC },
+    { 5, "one failed dependency among many is enough", a_failed_dependency_among_good_ones_is_enough },
+    { 5, "a failure stays with the streams that depend on it", a_failure_stays_where_it_belongs },
+    { 5, "a failure reaches the points of released streams", a_failure_reaches_the_points_of_released_streams,
+      NEEDS_GATE },
+    { 5, "a failure travels through a transfer", a_failure_travels_through_a_transfer, NEEDS_GATE },
+    { 5, "a cancelled batch fails who depends on it", a_cancelled_batch_fails_who_depends_on_it, NEEDS_GATE },
+    { 5, "health counts the failures that began on a device, and keeps the first", health_keeps_the_first_failure },
+    { 5, "a lost device stays lost, all its streams, also after recover", a_lost_device_stays_lost,
+      NEEDS_HOST_CODE | NEEDS_GATE },
+    { 5, "health says that a device is lost, and what helps", health_says_that_a_device_is_lost,
+      NEEDS_HOST_CODE | NEEDS_GATE },
+    { 5, "what helps a lost device is true", what_helps_a_lost_device_is_true, NEEDS_HOST_CODE | NEEDS_GATE },
+    { 5, "a loss reaches dependants on other devices as a failure, not as a loss",
+      a_loss_reaches_dependants_on_other_devices, NEEDS_HOST_CODE | NEEDS_GATE },
+    { 5, "a lost device can be released", a_lost_device_can_be_released, NEEDS_HOST_CODE | NEEDS_GATE },
     { 0 },
 };

@@ -7,7 +7,8 @@
 
 /* Writer and reader on streams of two devices or one: the reader sees what the writer wrote, and not before. */
 static void check_order(conform_test *t, rlx_device *writer_device, rlx_device *reader_device) {
-    rlx_stream *writer = conform_stream_on(t, writer_device, 0, NULL), *reader = conform_stream_on(t, reader_device, 0, NULL);
+    rlx_stream *writer = conform_stream_on(t, writer_device, 0, NULL),
+               *reader = conform_stream_on(t, reader_device, 0, NULL);
     conform_gate *gate = conform_gate_closed(t);
     atomic_uint *written = conform_counter(t), *seen = conform_counter(t);
     rlx_point wrote, read;
@@ -163,7 +164,8 @@ static void a_hundred_streams_meet_in_one(conform_test *t) {
         CHECK_OK(t, rlx_stream_submit(part, &point));
         CHECK_OK(t, rlx_stream_depend(s, point));
     }
-    for (uint32_t i = 0; i < STREAMS; i++) CHECK_OK(t, rlx_stream_copy(s, rlx_part(sum, i * 4, 4), rlx_part(x, i * 256, 4)));
+    for (uint32_t i = 0; i < STREAMS; i++)
+        CHECK_OK(t, rlx_stream_copy(s, rlx_part(sum, i * 4, 4), rlx_part(x, i * 256, 4)));
     conform_count(t, s, seen);
     rlx_point point;
     CHECK_OK(t, rlx_stream_submit(s, &point));
@@ -208,8 +210,8 @@ static void depend_takes_any_point_that_was_submitted(conform_test *t) {
     CHECK_DONE(t, gone);
     rlx_stream_release(released);
     CHECK_OK(t, rlx_stream_submit(s, &mine));
-    CHECK_OK(t, rlx_stream_depend(s, mine)); /* its own past */
-    CHECK_OK(t, rlx_stream_depend(s, gone)); /* of a stream that is gone */
+    CHECK_OK(t, rlx_stream_depend(s, mine));                /* its own past */
+    CHECK_OK(t, rlx_stream_depend(s, gone));                /* of a stream that is gone */
     CHECK_OK(t, rlx_stream_depend(s, (rlx_point){ 0, 0 })); /* what has always been complete */
     CHECK_OK(t, rlx_stream_submit_and_wait(s, t->patience));
 }
@@ -284,7 +286,8 @@ static void check_random_graph(conform_test *t, rlx_device *const *devices, uint
     CHECK_EQUAL(t, atomic_load(clock), BATCHES);
     for (uint32_t i = 1; i < BATCHES; i++)
         for (uint32_t k = 0; k < EACH; k++)
-            CHECK(t, stamps[before[i][k]].at < stamps[i].at, "batch %u runs after batch %u, which it depends on", i, before[i][k]);
+            CHECK(t, stamps[before[i][k]].at < stamps[i].at, "batch %u runs after batch %u, which it depends on", i,
+                  before[i][k]);
 }
 
 static void random_dependencies_are_kept_and_do_not_deadlock(conform_test *t) {
@@ -355,7 +358,8 @@ static nested *make_nested(conform_test *t, rlx_stream *s) {
 }
 
 static void check_nested(conform_test *t, nested *n) {
-    for (uint64_t limit = conform_now_ns() + t->patience; !atomic_load(&n->calls) && conform_now_ns() < limit;) conform_sleep_us(200);
+    for (uint64_t limit = conform_now_ns() + t->patience; !atomic_load(&n->calls) && conform_now_ns() < limit;)
+        conform_sleep_us(200);
     CHECK_EQUAL(t, atomic_load(&n->calls), 1);
     for (int i = 0; i < 6; i++)
         CHECK(t, n->results[i] == RLX_ERROR_ORDER, "wait number %d in a callback is RLX_ERROR_ORDER; got %s", i,
@@ -431,27 +435,32 @@ static void a_wait_in_a_program_is_refused(conform_test *t) {
 }
 
 const conform_case conform_rule06[] = {
-    { 6, "depend orders streams of one device", depend_orders_streams_of_one_device, NEEDS_GATE, 0 },
-    { 6, "depend orders streams of a device that is opened twice", depend_orders_devices, NEEDS_GATE, 0 },
-    { 6, "depend orders this device and `cpu`", depend_orders_this_device_and_cpu, NEEDS_GATE | NEEDS_CPU, 0 },
-    { 6, "depend orders this device and `sync`", depend_orders_this_device_and_sync, NEEDS_GATE | NEEDS_SYNC, 0 },
-    { 6, "data passes from stream to stream at points", data_passes_from_stream_to_stream, 0, 0 },
-    { 6, "depend holds the whole batch, wherever in it it was called", depend_holds_the_whole_batch, NEEDS_GATE, 0 },
-    { 6, "depend holds no batch before its own", depend_holds_no_batch_before, NEEDS_GATE, 0 },
-    { 6, "depend holds an empty batch", a_depend_holds_an_empty_batch, NEEDS_GATE, 0 },
-    { 6, "every depend of a batch counts", every_depend_counts, NEEDS_GATE, 0 },
-    { 6, "a hundred streams meet in one", a_hundred_streams_meet_in_one, NEEDS_GATE, 0 },
-    { 6, "streams that share no point go on", other_streams_go_on, NEEDS_GATE, 0 },
-    { 6, "depend takes any point that was submitted, of released streams too", depend_takes_any_point_that_was_submitted, 0, 0 },
-    { 6, "depend on a point that was not submitted is refused, and changes nothing", depend_on_what_was_not_submitted_is_refused, 0, 0 },
-    { 6, "discard drops depends", discard_drops_depends, NEEDS_GATE, 0 },
-    { 6, "random dependencies are kept, and no order of them deadlocks", random_dependencies_are_kept_and_do_not_deadlock, NEEDS_GATE, 0 },
-    { 6, "random dependencies between this device and `cpu` are kept", random_dependencies_with_cpu_are_kept, NEEDS_GATE | NEEDS_CPU, 0 },
-    { 6, "random dependencies between this device and `sync` are kept", random_dependencies_with_sync_are_kept, NEEDS_GATE | NEEDS_SYNC, 0 },
-    { 6, "a wait in a host call is refused", a_wait_in_a_host_call_is_refused, 0, 0 },
-    { 6, "a wait in a host call that was held is refused", a_wait_in_a_held_host_call_is_refused, NEEDS_GATE, 0 },
-    { 6, "a wait in a notify callback is refused", a_wait_in_a_notify_callback_is_refused, NEEDS_GATE, 0 },
-    { 6, "a wait in a host function is refused", a_wait_in_a_kernel_is_refused, NEEDS_HOST_CODE, 0 },
-    { 6, "a wait in a host call of a program is refused", a_wait_in_a_program_is_refused, 0, 0 },
+    { 6, "depend orders streams of one device", depend_orders_streams_of_one_device, NEEDS_GATE },
+    { 6, "depend orders streams of a device that is opened twice", depend_orders_devices, NEEDS_GATE },
+    { 6, "depend orders this device and `cpu`", depend_orders_this_device_and_cpu, NEEDS_GATE | NEEDS_CPU },
+    { 6, "depend orders this device and `sync`", depend_orders_this_device_and_sync, NEEDS_GATE | NEEDS_SYNC },
+    { 6, "data passes from stream to stream at points", data_passes_from_stream_to_stream },
+    { 6, "depend holds the whole batch, wherever in it it was called", depend_holds_the_whole_batch, NEEDS_GATE },
+    { 6, "depend holds no batch before its own", depend_holds_no_batch_before, NEEDS_GATE },
+    { 6, "depend holds an empty batch", a_depend_holds_an_empty_batch, NEEDS_GATE },
+    { 6, "every depend of a batch counts", every_depend_counts, NEEDS_GATE },
+    { 6, "a hundred streams meet in one", a_hundred_streams_meet_in_one, NEEDS_GATE },
+    { 6, "streams that share no point go on", other_streams_go_on, NEEDS_GATE },
+    { 6, "depend takes any point that was submitted, of released streams too",
+      depend_takes_any_point_that_was_submitted },
+    { 6, "depend on a point that was not submitted is refused, and changes nothing",
+      depend_on_what_was_not_submitted_is_refused },
+    { 6, "discard drops depends", discard_drops_depends, NEEDS_GATE },
+    { 6, "random dependencies are kept, and no order of them deadlocks",
+      random_dependencies_are_kept_and_do_not_deadlock, NEEDS_GATE },
+    { 6, "random dependencies between this device and `cpu` are kept", random_dependencies_with_cpu_are_kept,
+      NEEDS_GATE | NEEDS_CPU },
+    { 6, "random dependencies between this device and `sync` are kept", random_dependencies_with_sync_are_kept,
+      NEEDS_GATE | NEEDS_SYNC },
+    { 6, "a wait in a host call is refused", a_wait_in_a_host_call_is_refused },
+    { 6, "a wait in a host call that was held is refused", a_wait_in_a_held_host_call_is_refused, NEEDS_GATE },
+    { 6, "a wait in a notify callback is refused", a_wait_in_a_notify_callback_is_refused, NEEDS_GATE },
+    { 6, "a wait in a host function is refused", a_wait_in_a_kernel_is_refused, NEEDS_HOST_CODE },
+    { 6, "a wait in a host call of a program is refused", a_wait_in_a_program_is_refused },
     { 0 },
 };

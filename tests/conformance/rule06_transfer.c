@@ -1,5 +1,5 @@
-/* Rule 6, continued: a transfer is a batch of its own on both streams, after all that was submitted on either, before all
- * that comes. Between streams of one device, of one device opened twice, and with `cpu` and `sync`. */
+/* Rule 6, continued: a transfer is a batch of its own on both streams, after all that was submitted on either, before
+ * all that comes. Between streams of one device, of one device opened twice, and with `cpu` and `sync`. */
 #include "conform.h"
 
 /* Bytes, word alignment of both ends, sizes that need several steps. */
@@ -7,7 +7,8 @@ static void check_bytes(conform_test *t, rlx_device *from, rlx_device *to) {
     enum { SIZE = 5000 };
     static const struct {
         uint64_t dst, src, size;
-    } cases[] = { { 0, 0, SIZE }, { 0, 0, 0 }, { 4, 8, 4 }, { 1, 0, 1 }, { 3, 2, 7 }, { 2, 1, 33 }, { 5, 5, 4001 }, { SIZE, SIZE, 0 } };
+    } cases[] = { { 0, 0, SIZE }, { 0, 0, 0 },  { 4, 8, 4 },    { 1, 0, 1 },
+                  { 3, 2, 7 },    { 2, 1, 33 }, { 5, 5, 4001 }, { SIZE, SIZE, 0 } };
     rlx_stream *src_stream = conform_stream_on(t, from, 0, NULL), *dst_stream = conform_stream_on(t, to, 0, NULL);
     rlx_buffer *src = conform_buffer_on(t, from, SIZE), *dst = conform_buffer_on(t, to, SIZE);
     unsigned char *bytes = conform_memory(t, SIZE), *expected = conform_memory(t, SIZE), *got = conform_memory(t, SIZE);
@@ -135,7 +136,8 @@ static void transfers_on_one_stream(conform_test *t) {
 
 static void wrong_transfers_are_refused(conform_test *t) {
     rlx_device *other = conform_open_again(t);
-    rlx_stream *a = conform_stream(t, 0), *b = conform_stream_on(t, other, 0, NULL), *recording = conform_stream(t, RLX_STREAM_RECORD);
+    rlx_stream *a = conform_stream(t, 0), *b = conform_stream_on(t, other, 0, NULL),
+               *recording = conform_stream(t, RLX_STREAM_RECORD);
     rlx_buffer *x = conform_buffer(t, 256), *y = conform_buffer_on(t, other, 256);
     atomic_uint *calls = conform_counter(t);
     conform_set(t, rlx_whole(x), 0x11);
@@ -187,12 +189,16 @@ static void buffers_of_a_transfer_may_be_released(conform_test *t) {
 }
 
 const conform_case conform_rule06_transfer[] = {
-    { 6, "a transfer between streams of one device keeps its place on both", transfers_between_streams_of_one_device, NEEDS_GATE, 0 },
-    { 6, "a transfer between a device that is opened twice keeps its place on both", transfers_between_two_of_one_device, NEEDS_GATE, 0 },
-    { 6, "a transfer to and from `cpu` keeps its place on both streams", transfers_to_and_from_cpu, NEEDS_GATE | NEEDS_CPU, 0 },
-    { 6, "a transfer to and from `sync` keeps its place on both streams", transfers_to_and_from_sync, NEEDS_GATE | NEEDS_SYNC, 0 },
-    { 6, "a transfer may stay on one stream", transfers_on_one_stream, 0, 0 },
-    { 6, "wrong transfers are refused, and leave both streams as they were", wrong_transfers_are_refused, 0, 0 },
-    { 6, "buffers of a transfer may be released while it is held", buffers_of_a_transfer_may_be_released, NEEDS_GATE, 0 },
+    { 6, "a transfer between streams of one device keeps its place on both", transfers_between_streams_of_one_device,
+      NEEDS_GATE },
+    { 6, "a transfer between a device that is opened twice keeps its place on both",
+      transfers_between_two_of_one_device, NEEDS_GATE },
+    { 6, "a transfer to and from `cpu` keeps its place on both streams", transfers_to_and_from_cpu,
+      NEEDS_GATE | NEEDS_CPU },
+    { 6, "a transfer to and from `sync` keeps its place on both streams", transfers_to_and_from_sync,
+      NEEDS_GATE | NEEDS_SYNC },
+    { 6, "a transfer may stay on one stream", transfers_on_one_stream },
+    { 6, "wrong transfers are refused, and leave both streams as they were", wrong_transfers_are_refused },
+    { 6, "buffers of a transfer may be released while it is held", buffers_of_a_transfer_may_be_released, NEEDS_GATE },
     { 0 },
 };

@@ -56,11 +56,13 @@ static void a_released_use_lives_until_its_work_ends(conform_test *t) {
     rlx_memory_report before, during;
     CHECK_OK(t, rlx_device_memory(t->device, &before));
     CHECK_OK(t, rlx_buffer_create(t->device, &(rlx_buffer_desc){ .size = 1 << 20 }, &used));
-    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(x)), rlx_arg_u32(0), rlx_arg_u32(5), rlx_arg_u32(64), rlx_arg_u32(1) };
+    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(x)), rlx_arg_u32(0), rlx_arg_u32(5), rlx_arg_u32(64),
+                             rlx_arg_u32(1) };
     const rlx_use uses[] = { { rlx_whole(used), RLX_READ_WRITE } };
     conform_gate_hold(t, gate, s);
-    CHECK_OK(t, rlx_stream_dispatch(s, conform_kernel_of(t, t->device, CONFORM_AFFINE),
-                                    &(rlx_dispatch){ .groups = { 1 }, .args = args, .arg_count = 5, .uses = uses, .use_count = 1 }));
+    CHECK_OK(t, rlx_stream_dispatch(
+                    s, conform_kernel_of(t, t->device, CONFORM_AFFINE),
+                    &(rlx_dispatch){ .groups = { 1 }, .args = args, .arg_count = 5, .uses = uses, .use_count = 1 }));
     CHECK_OK(t, rlx_stream_submit(s, NULL));
     rlx_buffer_release(used);
     CHECK_OK(t, rlx_device_memory(t->device, &during));
@@ -94,7 +96,8 @@ static rlx_status note_nothing(const rlx_host_kernel *k, uint64_t first, uint64_
 static rlx_kernel *make_kernel(conform_test *t, rlx_host_function function, void *user) {
     rlx_kernel *kernel;
     const rlx_code code = { .format = RLX_CODE_HOST, .function = function, .user = user };
-    CHECK_OK(t, rlx_kernel_create(t->device, &(rlx_kernel_desc){ .name = "mark", .codes = &code, .code_count = 1 }, &kernel));
+    CHECK_OK(t, rlx_kernel_create(t->device, &(rlx_kernel_desc){ .name = "mark", .codes = &code, .code_count = 1 },
+                                  &kernel));
     return kernel;
 }
 
@@ -232,7 +235,8 @@ static void a_released_device_serves_its_objects(conform_test *t) {
     CHECK_OK(t, rlx_stream_create(device, NULL, &s));
     CHECK_OK(t, rlx_buffer_create(device, &(rlx_buffer_desc){ .size = 256 }, &x));
     rlx_device_release(device);
-    CHECK(t, rlx_buffer_info(x)->device == device && rlx_buffer_info(x)->size == 256, "an object of it says whose it is");
+    CHECK(t, rlx_buffer_info(x)->device == device && rlx_buffer_info(x)->size == 256,
+          "an object of it says whose it is");
     for (uint32_t i = 0; i < 5; i++) {
         CHECK_OK(t, rlx_stream_fill(s, rlx_whole(x), i, 4));
         CHECK_OK(t, rlx_stream_read(s, word, rlx_part(x, 252, 4)));
@@ -246,7 +250,8 @@ static void a_released_device_serves_its_objects(conform_test *t) {
 static void references_are_counted(conform_test *t) {
     rlx_device *device = conform_open_again(t);
     rlx_buffer *x;
-    rlx_stream *s = conform_stream_on(t, device, 0, NULL), *recording = conform_stream_on(t, device, RLX_STREAM_RECORD, NULL);
+    rlx_stream *s = conform_stream_on(t, device, 0, NULL),
+               *recording = conform_stream_on(t, device, RLX_STREAM_RECORD, NULL);
     rlx_program *program;
     uint32_t *word = conform_memory(t, 4);
     CHECK_OK(t, rlx_buffer_create(device, &(rlx_buffer_desc){ .size = 4096 }, &x));
@@ -357,7 +362,8 @@ static void everything_may_be_released_in_a_callback(conform_test *t) {
         if (!in_call) CHECK_OK(t, rlx_point_notify(point, release_all, h));
         conform_gate_open(gate);
         CHECK_DONE(t, point);
-        for (uint64_t limit = conform_now_ns() + t->patience; !atomic_load(&h->calls) && conform_now_ns() < limit;) conform_sleep_us(200);
+        for (uint64_t limit = conform_now_ns() + t->patience; !atomic_load(&h->calls) && conform_now_ns() < limit;)
+            conform_sleep_us(200);
         CHECK_EQUAL(t, atomic_load(&h->calls), 1);
     }
 }
@@ -373,7 +379,8 @@ static uint64_t used_by(conform_test *t, rlx_device *device) {
 /* Work that has ended lets go soon after: not necessarily before the wait returns. */
 static void await_used(conform_test *t, rlx_device *device, rlx_stream *s, uint64_t expected) {
     uint64_t used = 0;
-    for (uint64_t limit = conform_now_ns() + t->patience; (used = used_by(t, device)) != expected && conform_now_ns() < limit;) {
+    for (uint64_t limit = conform_now_ns() + t->patience;
+         (used = used_by(t, device)) != expected && conform_now_ns() < limit;) {
         CHECK_OK(t, rlx_stream_submit_and_wait(s, t->patience));
         conform_sleep_ms(1);
     }
@@ -382,7 +389,8 @@ static void await_used(conform_test *t, rlx_device *device, rlx_stream *s, uint6
 
 static void released_memory_comes_back(conform_test *t) {
     rlx_device *device = conform_open_again(t);
-    rlx_stream *s = conform_stream_on(t, device, 0, NULL), *recording = conform_stream_on(t, device, RLX_STREAM_RECORD, NULL);
+    rlx_stream *s = conform_stream_on(t, device, 0, NULL),
+               *recording = conform_stream_on(t, device, RLX_STREAM_RECORD, NULL);
     uint64_t before = used_by(t, device);
     for (int round = 0; round < 20; round++) {
         rlx_buffer *x, *y, *discarded;
@@ -432,12 +440,14 @@ static void memory_figures_make_sense(conform_test *t) {
     rlx_memory_report report;
     rlx_device *device = conform_open_again(t);
     CHECK_OK(t, rlx_device_memory(device, &report));
-    CHECK(t, report.total > 0 && report.free <= report.total, "free is a part of total: %" PRIu64 " of %" PRIu64, report.free, report.total);
+    CHECK(t, report.total > 0 && report.free <= report.total, "free is a part of total: %" PRIu64 " of %" PRIu64,
+          report.free, report.total);
     CHECK(t, report.source && report.source[0], "memory figures name their source");
     CHECK_EQUAL(t, report.used, 0);
     rlx_buffer *x = conform_buffer_on(t, device, 1000003);
     CHECK_OK(t, rlx_device_memory(device, &report));
-    CHECK(t, report.used >= 1000003 && report.used < 1000003 + 65536, "`used` counts the bytes of this device's buffers: %" PRIu64, report.used);
+    CHECK(t, report.used >= 1000003 && report.used < 1000003 + 65536,
+          "`used` counts the bytes of this device's buffers: %" PRIu64, report.used);
     CHECK_EQUAL(t, rlx_buffer_info(x)->size, 1000003);
 }
 
@@ -457,21 +467,25 @@ static void many_objects_live_at_once(conform_test *t) {
 }
 
 const conform_case conform_rule07[] = {
-    { 7, "a released buffer lives until its work ends", a_released_buffer_lives_until_its_work_ends, NEEDS_GATE, 0 },
-    { 7, "a released buffer in `uses` lives until its work ends", a_released_use_lives_until_its_work_ends, NEEDS_GATE, 0 },
-    { 7, "a released kernel lives until its work ends", a_released_kernel_lives_until_its_work_ends, NEEDS_GATE | NEEDS_HOST_CODE, 0 },
-    { 7, "a released program lives until its runs end, and outlives what it was made from", a_released_program_lives_until_its_run_ends, NEEDS_GATE, 0 },
-    { 7, "a program inside a program may be released", a_program_inside_a_program_may_be_released, 0, 0 },
-    { 7, "a released stream runs its work to the end, and release doesn't wait for it", a_released_stream_runs_its_work_to_the_end, NEEDS_GATE, 0 },
-    { 7, "objects may be released in any order", objects_may_be_released_in_any_order, NEEDS_GATE, 0 },
-    { 7, "a released device serves the objects that hold it", a_released_device_serves_its_objects, 0, 0 },
-    { 7, "references are counted", references_are_counted, 0, 0 },
-    { 7, "points outlive streams and devices", points_outlive_streams_and_devices, 0, 0 },
-    { 7, "failed points of released streams never turn well", failed_points_of_released_streams_never_turn_well, 0, 0 },
-    { 7, "everything may be released in a callback", everything_may_be_released_in_a_callback, NEEDS_GATE, 0 },
-    { 7, "released memory comes back", released_memory_comes_back, 0, 0 },
-    { 7, "failed and cancelled work lets go of what it held", failed_and_cancelled_work_lets_go, NEEDS_GATE, 0 },
-    { 7, "memory figures make sense", memory_figures_make_sense, 0, 0 },
-    { 7, "4000 buffers live at once", many_objects_live_at_once, 0, 0 },
+    { 7, "a released buffer lives until its work ends", a_released_buffer_lives_until_its_work_ends, NEEDS_GATE },
+    { 7, "a released buffer in `uses` lives until its work ends", a_released_use_lives_until_its_work_ends,
+      NEEDS_GATE },
+    { 7, "a released kernel lives until its work ends", a_released_kernel_lives_until_its_work_ends,
+      NEEDS_GATE | NEEDS_HOST_CODE },
+    { 7, "a released program lives until its runs end, and outlives what it was made from",
+      a_released_program_lives_until_its_run_ends, NEEDS_GATE },
+    { 7, "a program inside a program may be released", a_program_inside_a_program_may_be_released },
+    { 7, "a released stream runs its work to the end, and release doesn't wait for it",
+      a_released_stream_runs_its_work_to_the_end, NEEDS_GATE },
+    { 7, "objects may be released in any order", objects_may_be_released_in_any_order, NEEDS_GATE },
+    { 7, "a released device serves the objects that hold it", a_released_device_serves_its_objects },
+    { 7, "references are counted", references_are_counted },
+    { 7, "points outlive streams and devices", points_outlive_streams_and_devices },
+    { 7, "failed points of released streams never turn well", failed_points_of_released_streams_never_turn_well },
+    { 7, "everything may be released in a callback", everything_may_be_released_in_a_callback, NEEDS_GATE },
+    { 7, "released memory comes back", released_memory_comes_back },
+    { 7, "failed and cancelled work lets go of what it held", failed_and_cancelled_work_lets_go, NEEDS_GATE },
+    { 7, "memory figures make sense", memory_figures_make_sense },
+    { 7, "4000 buffers live at once", many_objects_live_at_once },
     { 0 },
 };

@@ -6,7 +6,8 @@
 
 /* ---- Copied writes ---- */
 
-static void check_copied(conform_test *t, rlx_stream *s, rlx_buffer *x, uint64_t size, unsigned char *source, unsigned char *expected) {
+static void check_copied(conform_test *t, rlx_stream *s, rlx_buffer *x, uint64_t size, unsigned char *source,
+                         unsigned char *expected) {
     unsigned char *got = expected + RLX_COPIED_MAX + 64;
     conform_noise(source, size, size + 1);
     memcpy(expected, source, size);
@@ -32,7 +33,8 @@ static void copied_writes_keep_their_copies_while_they_are_held(conform_test *t)
     rlx_stream *s = conform_stream(t, 0);
     rlx_buffer *x = conform_buffer(t, WRITES * SIZE);
     conform_gate *gate = conform_gate_closed(t);
-    unsigned char *source = conform_memory(t, SIZE), *got = conform_memory(t, WRITES * SIZE), *expected = conform_memory(t, WRITES * SIZE);
+    unsigned char *source = conform_memory(t, SIZE), *got = conform_memory(t, WRITES * SIZE),
+                  *expected = conform_memory(t, WRITES * SIZE);
     conform_gate_hold(t, gate, s);
     for (uint64_t i = 0; i < WRITES; i++) {
         conform_noise(source, SIZE, i);
@@ -52,7 +54,8 @@ static void copied_writes_keep_their_copies_while_they_are_held(conform_test *t)
 static void copied_writes_in_programs_are_copied(conform_test *t) {
     rlx_stream *s = conform_stream(t, 0), *recording = conform_stream(t, RLX_STREAM_RECORD);
     rlx_buffer *x = conform_buffer(t, 4096);
-    unsigned char *source = conform_memory(t, 4096), *expected = conform_memory(t, 4096), *got = conform_memory(t, 4096);
+    unsigned char *source = conform_memory(t, 4096), *expected = conform_memory(t, 4096),
+                  *got = conform_memory(t, 4096);
     conform_noise(source, 4096, 5);
     memcpy(expected, source, 4096);
     CHECK_OK(t, rlx_stream_write(recording, rlx_whole(x), source, RLX_WRITE_COPIED));
@@ -82,7 +85,8 @@ static void values_and_descriptors_are_copied(conform_test *t) {
     rlx_dispatch dispatch;
     char label[16];
     conform_gate_hold(t, gate, s);
-    for (uint32_t i = 0; i < TIMES; i++) { /* values by pointer and inline in turn, all of it overwritten after each call */
+    for (uint32_t i = 0; i < TIMES;
+         i++) { /* values by pointer and inline in turn, all of it overwritten after each call */
         values[0] = 3, values[1] = i, values[2] = 64, values[3] = 1;
         args[0] = rlx_arg_buffer(rlx_whole(x));
         for (int v = 0; v < 4; v++) args[v + 1] = i % 2 ? rlx_arg_bytes(&values[v], 4) : rlx_arg_u32(values[v]);
@@ -162,8 +166,10 @@ static void descriptors_of_objects_are_copied(conform_test *t) {
     memset(&buffer_desc, 0xEE, sizeof buffer_desc);
     memset(&stream_desc, 0xEE, sizeof stream_desc);
     memset(&program_desc, 0xEE, sizeof program_desc);
-    CHECK(t, strcmp(rlx_buffer_info(buffer)->label, "my label") == 0, "the buffer's label; got '%s'", rlx_buffer_info(buffer)->label);
-    CHECK(t, strcmp(rlx_program_info(program)->label, "my label") == 0, "the program's label; got '%s'", rlx_program_info(program)->label);
+    CHECK(t, strcmp(rlx_buffer_info(buffer)->label, "my label") == 0, "the buffer's label; got '%s'",
+          rlx_buffer_info(buffer)->label);
+    CHECK(t, strcmp(rlx_program_info(program)->label, "my label") == 0, "the program's label; got '%s'",
+          rlx_program_info(program)->label);
     rlx_buffer_release(buffer);
     rlx_program_release(program);
     rlx_stream_release(recording);
@@ -186,7 +192,8 @@ static void labels_of_commands_are_copied(conform_test *t) {
 }
 
 static rlx_status write_mark(const rlx_host_kernel *k, uint64_t first, uint64_t count) {
-    if (first == 0 && count > 0) *(uint32_t *)k->args[0].data = *(const uint32_t *)k->args[1].data + k->group_size[0] + k->shared_bytes;
+    if (first == 0 && count > 0)
+        *(uint32_t *)k->args[0].data = *(const uint32_t *)k->args[1].data + k->group_size[0] + k->shared_bytes;
     return RLX_OK;
 }
 
@@ -196,7 +203,13 @@ static void a_kernels_description_is_copied(conform_test *t) {
     char name[16] = "marks";
     rlx_param params[2] = { { .access = RLX_WRITE }, { .access = RLX_VALUE, .size = 4 } };
     rlx_code codes[1] = { { .format = RLX_CODE_HOST, .function = write_mark } };
-    rlx_kernel_desc desc = { .name = name, .params = params, .param_count = 2, .codes = codes, .code_count = 1, .group_size = { 32 }, .shared_bytes = 1024 };
+    rlx_kernel_desc desc = { .name = name,
+                             .params = params,
+                             .param_count = 2,
+                             .codes = codes,
+                             .code_count = 1,
+                             .group_size = { 32 },
+                             .shared_bytes = 1024 };
     rlx_kernel *kernel;
     CHECK_OK(t, rlx_kernel_create(t->device, &desc, &kernel));
     memset(name, '?', sizeof name - 1);
@@ -205,9 +218,13 @@ static void a_kernels_description_is_copied(conform_test *t) {
     memset(&desc, 0xEE, sizeof desc);
     const rlx_kernel_properties *info = rlx_kernel_info(kernel);
     CHECK(t, strcmp(info->name, "marks") == 0, "the kernel's name; got '%s'", info->name);
-    CHECK(t, info->param_count == 2 && info->params[0].access == RLX_WRITE && info->params[1].access == RLX_VALUE && info->params[1].size == 4,
+    CHECK(t,
+          info->param_count == 2 && info->params[0].access == RLX_WRITE && info->params[1].access == RLX_VALUE &&
+              info->params[1].size == 4,
           "the kernel's parameters");
-    CHECK(t, info->group_size[0] == 32 && info->group_size[1] == 1 && info->shared_bytes == 1024 && info->format == RLX_CODE_HOST,
+    CHECK(t,
+          info->group_size[0] == 32 && info->group_size[1] == 1 && info->shared_bytes == 1024 &&
+              info->format == RLX_CODE_HOST,
           "the kernel's group, shared memory and format");
     const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(x)), rlx_arg_u32(7) };
     CHECK_OK(t, rlx_stream_dispatch(s, kernel, &(rlx_dispatch){ .groups = { 1 }, .args = args, .arg_count = 2 }));
@@ -335,19 +352,23 @@ static void host_alloc_gives_memory_for_transfers(conform_test *t) {
 }
 
 const conform_case conform_rule08[] = {
-    { 8, "COPIED writes of 1 byte to 64 KiB are copied before the call returns", copied_writes_are_copied, 0, 0 },
-    { 8, "COPIED writes keep their copies while they are held", copied_writes_keep_their_copies_while_they_are_held, NEEDS_GATE, 0 },
-    { 8, "COPIED writes in programs are copied when they are recorded", copied_writes_in_programs_are_copied, 0, 0 },
-    { 8, "values, argument lists and descriptors of dispatches are copied", values_and_descriptors_are_copied, NEEDS_GATE, 0 },
-    { 8, "rows are copied", rows_are_copied, 0, 0 },
-    { 8, "slot values are copied, for each run its own", slot_values_are_copied, NEEDS_GATE, 0 },
-    { 8, "labels and descriptors of objects are copied", descriptors_of_objects_are_copied, 0, 0 },
-    { 8, "labels of commands are copied", labels_of_commands_are_copied, NEEDS_GATE | NEEDS_HOST_CODE, 0 },
-    { 8, "a kernel's description is copied", a_kernels_description_is_copied, NEEDS_HOST_CODE, 0 },
-    { 8, "what was read is valid in a later host call of the stream", what_was_read_is_valid_in_a_later_host_call, 0, 0 },
-    { 8, "what was read is valid once query reports the point", what_was_read_is_valid_once_query_reports_the_point, NEEDS_PROGRESS, 0 },
-    { 8, "failed and cancelled batches let go of host memory when their point ends", ended_batches_let_go_of_host_memory, NEEDS_GATE, 0 },
-    { 8, "discarded commands let go of host memory", discarded_commands_let_go_of_host_memory, 0, 0 },
-    { 8, "host_alloc gives aligned memory for writes and reads", host_alloc_gives_memory_for_transfers, 0, 0 },
+    { 8, "COPIED writes of 1 byte to 64 KiB are copied before the call returns", copied_writes_are_copied },
+    { 8, "COPIED writes keep their copies while they are held", copied_writes_keep_their_copies_while_they_are_held,
+      NEEDS_GATE },
+    { 8, "COPIED writes in programs are copied when they are recorded", copied_writes_in_programs_are_copied },
+    { 8, "values, argument lists and descriptors of dispatches are copied", values_and_descriptors_are_copied,
+      NEEDS_GATE },
+    { 8, "rows are copied", rows_are_copied },
+    { 8, "slot values are copied, for each run its own", slot_values_are_copied, NEEDS_GATE },
+    { 8, "labels and descriptors of objects are copied", descriptors_of_objects_are_copied },
+    { 8, "labels of commands are copied", labels_of_commands_are_copied, NEEDS_GATE | NEEDS_HOST_CODE },
+    { 8, "a kernel's description is copied", a_kernels_description_is_copied, NEEDS_HOST_CODE },
+    { 8, "what was read is valid in a later host call of the stream", what_was_read_is_valid_in_a_later_host_call },
+    { 8, "what was read is valid once query reports the point", what_was_read_is_valid_once_query_reports_the_point,
+      NEEDS_PROGRESS },
+    { 8, "failed and cancelled batches let go of host memory when their point ends",
+      ended_batches_let_go_of_host_memory, NEEDS_GATE },
+    { 8, "discarded commands let go of host memory", discarded_commands_let_go_of_host_memory },
+    { 8, "host_alloc gives aligned memory for writes and reads", host_alloc_gives_memory_for_transfers },
     { 0 },
 };

@@ -47,10 +47,12 @@ static void use_shared_objects(conform_test *t, void *user) {
     uint32_t expected = 0;
     conform_set(t, mine, 0);
     for (uint32_t i = 0; i < 60; i++) {
-        const rlx_arg args[] = { rlx_arg_buffer(mine), rlx_arg_u32(3), rlx_arg_u32(me), rlx_arg_u32((uint32_t)(o->part / 4)), rlx_arg_u32(1) };
+        const rlx_arg args[] = { rlx_arg_buffer(mine), rlx_arg_u32(3), rlx_arg_u32(me),
+                                 rlx_arg_u32((uint32_t)(o->part / 4)), rlx_arg_u32(1) };
         const rlx_slot_value values[] = { { .slot = 0, .range = mine } };
         rlx_buffer_retain(o->x), rlx_kernel_retain(o->affine), rlx_program_retain(o->program);
-        CHECK_OK(t, rlx_stream_dispatch(s, o->affine, &(rlx_dispatch){ .groups = { 4 }, .args = args, .arg_count = 5 }));
+        CHECK_OK(t,
+                 rlx_stream_dispatch(s, o->affine, &(rlx_dispatch){ .groups = { 4 }, .args = args, .arg_count = 5 }));
         CHECK_OK(t, rlx_stream_run(s, o->program, &(rlx_run){ .values = values, .count = 1 }));
         CHECK_OK(t, rlx_stream_submit(s, NULL));
         rlx_buffer_release(o->x), rlx_kernel_release(o->affine), rlx_program_release(o->program);
@@ -69,7 +71,8 @@ static void threads_share_buffers_kernels_and_programs(conform_test *t) {
     o->affine = conform_kernel_of(t, t->device, CONFORM_AFFINE);
     o->x = conform_buffer(t, THREADS * o->part);
     const rlx_arg args[] = { rlx_arg_slot(0), rlx_arg_u32(1), rlx_arg_u32(1), rlx_arg_u32(256), rlx_arg_u32(1) };
-    CHECK_OK(t, rlx_stream_dispatch(recording, o->affine, &(rlx_dispatch){ .groups = { 4 }, .args = args, .arg_count = 5 }));
+    CHECK_OK(
+        t, rlx_stream_dispatch(recording, o->affine, &(rlx_dispatch){ .groups = { 4 }, .args = args, .arg_count = 5 }));
     o->program = conform_finish(t, recording);
     run_threads(t, use_shared_objects, o);
 }
@@ -133,7 +136,8 @@ static void take_turns(conform_test *t, void *user) {
     baton *b = user;
     uint32_t me = atomic_fetch_add(&b->next, 1);
     for (uint32_t i = me; i < TURNS; i += THREADS) {
-        for (uint64_t limit = conform_now_ns() + t->patience; atomic_load(&b->turn) != i && conform_now_ns() < limit;) conform_sleep_us(20);
+        for (uint64_t limit = conform_now_ns() + t->patience; atomic_load(&b->turn) != i && conform_now_ns() < limit;)
+            conform_sleep_us(20);
         CHECK_EQUAL(t, atomic_load(&b->turn), i);
         conform_affine(t, b->s, rlx_whole(b->x), 3, i, 1);
         if (i % 3) CHECK_OK(t, rlx_stream_submit(b->s, NULL)); /* a batch may have commands of several threads */
@@ -183,8 +187,8 @@ static void stand_by(conform_test *t, void *user) {
     while (!atomic_load(&b->stop)) {
         rlx_point point = { atomic_load(&b->timeline), atomic_load(&b->value) };
         rlx_failure failure;
-        uint32_t any = CONFORM_BIT(RLX_OK) | CONFORM_BIT(RLX_NOT_READY) | CONFORM_BIT(RLX_TIMEOUT) | CONFORM_BIT(RLX_ERROR_CANCELLED) |
-                       CONFORM_BIT(RLX_ERROR_EXPIRED);
+        uint32_t any = CONFORM_BIT(RLX_OK) | CONFORM_BIT(RLX_NOT_READY) | CONFORM_BIT(RLX_TIMEOUT) |
+                       CONFORM_BIT(RLX_ERROR_CANCELLED) | CONFORM_BIT(RLX_ERROR_EXPIRED);
         CHECK_ONE_OF(t, rlx_point_query(point), any);
         CHECK_ONE_OF(t, rlx_point_wait(point, 50 * RLX_MICROSECOND), any);
         CHECK_ONE_OF(t, rlx_stream_wait(b->s, 50 * RLX_MICROSECOND), any);
@@ -231,7 +235,8 @@ static void play(conform_test *t, void *user) {
     uint32_t me = atomic_fetch_add(&p->next, 1);
     if (me > 1) return;
     for (uint32_t i = me; i < 200; i += 2) {
-        for (uint64_t limit = conform_now_ns() + t->patience; atomic_load(&p->turn) != i && conform_now_ns() < limit;) conform_sleep_us(5);
+        for (uint64_t limit = conform_now_ns() + t->patience; atomic_load(&p->turn) != i && conform_now_ns() < limit;)
+            conform_sleep_us(5);
         CHECK_EQUAL(t, atomic_load(&p->turn), i);
         rlx_point before = { atomic_load(&p->timeline), atomic_load(&p->value) }, point;
         CHECK_OK(t, rlx_stream_depend(p->streams[me], before));
@@ -277,7 +282,9 @@ static void use_elsewhere(conform_test *t, void *user) {
     const rlx_code code = { .format = RLX_CODE_HOST };
     CHECK_STATUS(t, rlx_stream_create(e->device, NULL, &s), RLX_ERROR_THREAD);
     CHECK_STATUS(t, rlx_buffer_create(e->device, &(rlx_buffer_desc){ .size = 64 }, &x), RLX_ERROR_THREAD);
-    CHECK_STATUS(t, rlx_kernel_create(e->device, &(rlx_kernel_desc){ .name = "k", .codes = &code, .code_count = 1 }, &k), RLX_ERROR_THREAD);
+    CHECK_STATUS(t,
+                 rlx_kernel_create(e->device, &(rlx_kernel_desc){ .name = "k", .codes = &code, .code_count = 1 }, &k),
+                 RLX_ERROR_THREAD);
     CHECK_STATUS(t, rlx_host_alloc(e->device, 64, &pointer), RLX_ERROR_THREAD);
     CHECK_STATUS(t, rlx_device_memory(e->device, &memory), RLX_ERROR_THREAD);
     CHECK_STATUS(t, rlx_stream_fill(e->s, rlx_whole(e->x), 1, 4), RLX_ERROR_THREAD);
@@ -364,16 +371,20 @@ static void a_device_that_is_not_bound_serves_any_thread(conform_test *t) {
 }
 
 const conform_case conform_rule09[] = {
-    { 9, "a device that is not bound to a thread serves any", a_device_that_is_not_bound_serves_any_thread, NEEDS_THREADS, 0 },
-    { 9, "each of six threads drives a stream of its own", each_thread_drives_a_stream, NEEDS_THREADS, 0 },
-    { 9, "threads share buffers, kernels and programs", threads_share_buffers_kernels_and_programs, NEEDS_THREADS, 0 },
-    { 9, "objects come and go on many threads", objects_come_and_go_on_many_threads, NEEDS_THREADS, 0 },
-    { 9, "devices are opened and closed on many threads", devices_are_opened_and_closed_on_many_threads, 0, 0 },
-    { 9, "a stream is handed from thread to thread", a_stream_is_handed_from_thread_to_thread, NEEDS_THREADS, 0 },
-    { 9, "a stream outlives the thread that made it", a_stream_outlives_the_thread_that_made_it, NEEDS_THREADS, 0 },
-    { 9, "other threads wait, query, cancel and recover while one submits", other_threads_wait_cancel_and_recover, NEEDS_THREADS, 0 },
-    { 9, "points pass between threads", points_pass_between_threads, NEEDS_THREADS, 0 },
-    { 9, "a device that is bound to a thread refuses others, and changes nothing", a_bound_device_refuses_other_threads, NEEDS_THREAD_BOUND, 0 },
-    { 9, "objects of a bound device may be released anywhere", objects_of_a_bound_device_may_be_released_anywhere, NEEDS_THREAD_BOUND, 0 },
+    { 9, "a device that is not bound to a thread serves any", a_device_that_is_not_bound_serves_any_thread,
+      NEEDS_THREADS },
+    { 9, "each of six threads drives a stream of its own", each_thread_drives_a_stream, NEEDS_THREADS },
+    { 9, "threads share buffers, kernels and programs", threads_share_buffers_kernels_and_programs, NEEDS_THREADS },
+    { 9, "objects come and go on many threads", objects_come_and_go_on_many_threads, NEEDS_THREADS },
+    { 9, "devices are opened and closed on many threads", devices_are_opened_and_closed_on_many_threads },
+    { 9, "a stream is handed from thread to thread", a_stream_is_handed_from_thread_to_thread, NEEDS_THREADS },
+    { 9, "a stream outlives the thread that made it", a_stream_outlives_the_thread_that_made_it, NEEDS_THREADS },
+    { 9, "other threads wait, query, cancel and recover while one submits", other_threads_wait_cancel_and_recover,
+      NEEDS_THREADS },
+    { 9, "points pass between threads", points_pass_between_threads, NEEDS_THREADS },
+    { 9, "a device that is bound to a thread refuses others, and changes nothing", a_bound_device_refuses_other_threads,
+      NEEDS_THREAD_BOUND },
+    { 9, "objects of a bound device may be released anywhere", objects_of_a_bound_device_may_be_released_anywhere,
+      NEEDS_THREAD_BOUND },
     { 0 },
 };

@@ -1,5 +1,5 @@
-/* Rule 10: the library never aborts, exits, prints or raises a signal. Every fallible call returns a status; out of memory
- * is one, and leaves the state as it was. The message of a thread's last error says what is wrong. */
+/* Rule 10: the library never aborts, exits, prints or raises a signal. Every fallible call returns a status; out of
+ * memory is one, and leaves the state as it was. The message of a thread's last error says what is wrong. */
 #include "conform.h"
 #include "refusals.h"
 
@@ -46,8 +46,13 @@ static void check_null_in_objects(conform_test *t) {
     CHECK_STATUS(t, rlx_kernel_create(NULL, &(rlx_kernel_desc){ .name = "k" }, &kernel), INVALID);
     CHECK_STATUS(t, rlx_kernel_create(t->device, NULL, &kernel), INVALID);
     CHECK_STATUS(t, rlx_kernel_create(t->device, &(rlx_kernel_desc){ .name = "k" }, NULL), INVALID);
-    CHECK_STATUS(t, rlx_kernel_create(t->device, &(rlx_kernel_desc){ .name = "k", .param_count = 1 }, &kernel), INVALID);
-    CHECK_STATUS(t, rlx_kernel_create(t->device, &(rlx_kernel_desc){ .name = "k", .params = &param, .param_count = 1, .code_count = 1 }, &kernel), INVALID);
+    CHECK_STATUS(t, rlx_kernel_create(t->device, &(rlx_kernel_desc){ .name = "k", .param_count = 1 }, &kernel),
+                 INVALID);
+    CHECK_STATUS(
+        t,
+        rlx_kernel_create(
+            t->device, &(rlx_kernel_desc){ .name = "k", .params = &param, .param_count = 1, .code_count = 1 }, &kernel),
+        INVALID);
     CHECK_STATUS(t, rlx_stream_create(NULL, NULL, &stream), INVALID);
     CHECK_STATUS(t, rlx_stream_create(t->device, NULL, NULL), INVALID);
     CHECK_STATUS(t, rlx_stream_finish(NULL, NULL, &program), INVALID);
@@ -74,7 +79,10 @@ static void check_null_in_streams(conform_test *t) {
     CHECK_STATUS(t, rlx_stream_copy_rows(NULL, x, x, &rows), INVALID);
     CHECK_STATUS(t, rlx_stream_fill_rows(NULL, x, 0, 4, &rows), INVALID);
     CHECK_STATUS(t, rlx_stream_fill_rows(s, x, 0, 4, NULL), INVALID);
-    CHECK_STATUS(t, rlx_stream_dispatch(NULL, conform_kernel_of(t, t->device, CONFORM_AFFINE), &(rlx_dispatch){ .groups = { 1 } }), INVALID);
+    CHECK_STATUS(
+        t,
+        rlx_stream_dispatch(NULL, conform_kernel_of(t, t->device, CONFORM_AFFINE), &(rlx_dispatch){ .groups = { 1 } }),
+        INVALID);
     CHECK_STATUS(t, rlx_stream_run(NULL, NULL, NULL), INVALID);
     CHECK_STATUS(t, rlx_stream_timestamp(NULL, &ns), INVALID);
     CHECK_STATUS(t, rlx_stream_depend(NULL, (rlx_point){ 0, 0 }), INVALID);
@@ -135,22 +143,36 @@ static void unknown_enums_flags_and_extensions_are_refused(conform_test *t) {
     rlx_program *program;
     const rlx_param param = { .access = (rlx_access)9 }, odd = { .access = RLX_VALUE, .alignment = 3 };
     int something = 0;
-    CHECK_STATUS(t, rlx_buffer_create(t->device, &(rlx_buffer_desc){ .size = 4, .memory = (rlx_memory_kind)99 }, &buffer), INVALID);
-    CHECK_STATUS(t, rlx_buffer_create(t->device, &(rlx_buffer_desc){ .size = 4, .next = &something }, &buffer), RLX_ERROR_UNSUPPORTED);
+    CHECK_STATUS(t,
+                 rlx_buffer_create(t->device, &(rlx_buffer_desc){ .size = 4, .memory = (rlx_memory_kind)99 }, &buffer),
+                 INVALID);
+    CHECK_STATUS(t, rlx_buffer_create(t->device, &(rlx_buffer_desc){ .size = 4, .next = &something }, &buffer),
+                 RLX_ERROR_UNSUPPORTED);
     CHECK_STATUS(t, rlx_stream_create(t->device, &(rlx_stream_desc){ .flags = 1u << 31 }, &stream), INVALID);
-    CHECK_STATUS(t, rlx_stream_create(t->device, &(rlx_stream_desc){ .next = &something }, &stream), RLX_ERROR_UNSUPPORTED);
-    CHECK_STATUS(t, rlx_kernel_create(t->device, &(rlx_kernel_desc){ .name = "k", .params = &param, .param_count = 1 }, &kernel), INVALID);
-    CHECK_STATUS(t, rlx_kernel_create(t->device, &(rlx_kernel_desc){ .name = "k", .params = &odd, .param_count = 1 }, &kernel), INVALID);
-    CHECK_STATUS(t, rlx_kernel_create(t->device, &(rlx_kernel_desc){ .name = "k", .next = &something }, &kernel), RLX_ERROR_UNSUPPORTED);
-    CHECK_STATUS(t, rlx_device_open(t->info->name, &(rlx_device_desc){ .next = &something }, &device), RLX_ERROR_UNSUPPORTED);
-    CHECK_STATUS(t, rlx_stream_finish(recording, &(rlx_program_desc){ .next = &something }, &program), RLX_ERROR_UNSUPPORTED);
+    CHECK_STATUS(t, rlx_stream_create(t->device, &(rlx_stream_desc){ .next = &something }, &stream),
+                 RLX_ERROR_UNSUPPORTED);
+    CHECK_STATUS(
+        t, rlx_kernel_create(t->device, &(rlx_kernel_desc){ .name = "k", .params = &param, .param_count = 1 }, &kernel),
+        INVALID);
+    CHECK_STATUS(
+        t, rlx_kernel_create(t->device, &(rlx_kernel_desc){ .name = "k", .params = &odd, .param_count = 1 }, &kernel),
+        INVALID);
+    CHECK_STATUS(t, rlx_kernel_create(t->device, &(rlx_kernel_desc){ .name = "k", .next = &something }, &kernel),
+                 RLX_ERROR_UNSUPPORTED);
+    CHECK_STATUS(t, rlx_device_open(t->info->name, &(rlx_device_desc){ .next = &something }, &device),
+                 RLX_ERROR_UNSUPPORTED);
+    CHECK_STATUS(t, rlx_stream_finish(recording, &(rlx_program_desc){ .next = &something }, &program),
+                 RLX_ERROR_UNSUPPORTED);
 }
 
 static void a_kernel_without_a_code_for_the_device_is_refused(conform_test *t) {
     rlx_kernel *kernel;
-    const rlx_code codes[] = { { .format = RLX_CODE_NONE }, { .format = 0xABCDEF, .source = "nobody takes this", .size = 17 } };
+    const rlx_code codes[] = { { .format = RLX_CODE_NONE },
+                               { .format = 0xABCDEF, .source = "nobody takes this", .size = 17 } };
     CHECK_STATUS(t, rlx_kernel_create(t->device, &(rlx_kernel_desc){ .name = "k" }, &kernel), RLX_ERROR_UNSUPPORTED);
-    CHECK_STATUS(t, rlx_kernel_create(t->device, &(rlx_kernel_desc){ .name = "my kernel", .codes = codes, .code_count = 2 }, &kernel),
+    CHECK_STATUS(t,
+                 rlx_kernel_create(t->device,
+                                   &(rlx_kernel_desc){ .name = "my kernel", .codes = codes, .code_count = 2 }, &kernel),
                  RLX_ERROR_UNSUPPORTED);
     CHECK_CONTAINS(t, rlx_last_error(), "my kernel");
     for (uint32_t i = 0; i < t->info->format_count; i++) CHECK_CONTAINS(t, rlx_last_error(), t->info->formats[i].name);
@@ -159,17 +181,22 @@ static void a_kernel_without_a_code_for_the_device_is_refused(conform_test *t) {
 static void the_compilers_message_comes_back(conform_test *t) {
     rlx_kernel *kernel;
     const rlx_code bad = { .format = RLX_CODE_C, .source = "void k(void) { this_is_not_declared_anywhere = 1; }" };
-    rlx_status status = rlx_kernel_create(t->device, &(rlx_kernel_desc){ .name = "k", .codes = &bad, .code_count = 1 }, &kernel);
+    rlx_status status =
+        rlx_kernel_create(t->device, &(rlx_kernel_desc){ .name = "k", .codes = &bad, .code_count = 1 }, &kernel);
     if (status == RLX_ERROR_UNSUPPORTED) conform_skip(t, "needs a C compiler: %s", rlx_last_error());
     CHECK_EQUAL(t, status, RLX_ERROR_COMPILE);
     CHECK_CONTAINS(t, rlx_last_error(), "this_is_not_declared_anywhere");
     const rlx_code empty = { .format = RLX_CODE_C, .source = "" };
-    CHECK_ONE_OF(t, rlx_kernel_create(t->device, &(rlx_kernel_desc){ .name = "k", .codes = &empty, .code_count = 1 }, &kernel), CONFORM_ERRORS);
+    CHECK_ONE_OF(
+        t, rlx_kernel_create(t->device, &(rlx_kernel_desc){ .name = "k", .codes = &empty, .code_count = 1 }, &kernel),
+        CONFORM_ERRORS);
     const rlx_code other = { .format = RLX_CODE_C, .source = "void other(void) {}" };
-    CHECK_ONE_OF(t, rlx_kernel_create(t->device, &(rlx_kernel_desc){ .name = "k", .codes = &other, .code_count = 1 }, &kernel),
-                 CONFORM_BIT(RLX_ERROR_NOT_FOUND) | CONFORM_BIT(RLX_ERROR_COMPILE));
+    CHECK_ONE_OF(
+        t, rlx_kernel_create(t->device, &(rlx_kernel_desc){ .name = "k", .codes = &other, .code_count = 1 }, &kernel),
+        CONFORM_BIT(RLX_ERROR_NOT_FOUND) | CONFORM_BIT(RLX_ERROR_COMPILE));
     const rlx_code good = { .format = RLX_CODE_C, .source = "void k(void) {}" };
-    CHECK_OK(t, rlx_kernel_create(t->device, &(rlx_kernel_desc){ .name = "k", .codes = &good, .code_count = 1 }, &kernel));
+    CHECK_OK(t,
+             rlx_kernel_create(t->device, &(rlx_kernel_desc){ .name = "k", .codes = &good, .code_count = 1 }, &kernel));
     rlx_kernel_release(kernel);
 }
 
@@ -187,7 +214,9 @@ static void too_much_memory_is_a_status(conform_test *t) {
         CHECK(t, rlx_last_error()[0] != '\0', "a message that says so");
         CHECK_ONE_OF(t, rlx_host_alloc(t->device, sizes[i], &pointer), refused);
     }
-    if (limit < UINT64_MAX - 1) CHECK_STATUS(t, rlx_buffer_create(t->device, &(rlx_buffer_desc){ .size = limit + 1 }, &buffer), RLX_ERROR_LIMIT);
+    if (limit < UINT64_MAX - 1)
+        CHECK_STATUS(t, rlx_buffer_create(t->device, &(rlx_buffer_desc){ .size = limit + 1 }, &buffer),
+                     RLX_ERROR_LIMIT);
     CHECK_EQUAL(t, conform_get_u32(t, x, 63), 0x5A5A5A5A);
 }
 
@@ -244,7 +273,8 @@ static void the_last_error_is_the_threads_own(conform_test *t) {
     CHECK_STATUS(t, rlx_device_open("no such device", NULL, &device), RLX_ERROR_NOT_FOUND);
     snprintf(before, sizeof before, "%s", rlx_last_error());
     conform_thread_join(t, conform_thread_start(t, look_at_own_error, NULL));
-    CHECK(t, strcmp(before, rlx_last_error()) == 0, "the message of this thread, '%s'; got '%s'", before, rlx_last_error());
+    CHECK(t, strcmp(before, rlx_last_error()) == 0, "the message of this thread, '%s'; got '%s'", before,
+          rlx_last_error());
 }
 
 static void the_last_error_stays_until_the_next(conform_test *t) {
@@ -258,7 +288,8 @@ static void the_last_error_stays_until_the_next(conform_test *t) {
     CHECK_CONTAINS(t, before, t->info->name); /* what there is */
     CHECK_OK(t, rlx_stream_fill(s, rlx_whole(x), 1, 4));
     CHECK_OK(t, rlx_stream_submit_and_wait(s, t->patience));
-    CHECK(t, strcmp(before, rlx_last_error()) == 0, "the message of the last call that failed, '%s'; got '%s'", before, rlx_last_error());
+    CHECK(t, strcmp(before, rlx_last_error()) == 0, "the message of the last call that failed, '%s'; got '%s'", before,
+          rlx_last_error());
     CHECK_STATUS(t, rlx_stream_fill(s, rlx_part(x, 300, 4), 1, 4), RLX_ERROR_RANGE);
     CHECK(t, strcmp(before, rlx_last_error()) != 0, "the message of the new error");
     CHECK_CONTAINS(t, rlx_last_error(), "300"); /* what was asked for, and what there is */
@@ -345,7 +376,8 @@ static void signal_handlers_stay_as_they_were(conform_test *t) {
     enum { SIGNALS = sizeof signals / sizeof *signals };
     struct sigaction before[SIGNALS], after;
     sigset_t blocked_before, blocked;
-    for (size_t i = 0; i < SIGNALS; i++) CHECK(t, sigaction(signals[i], NULL, &before[i]) == 0, "the test itself can ask");
+    for (size_t i = 0; i < SIGNALS; i++)
+        CHECK(t, sigaction(signals[i], NULL, &before[i]) == 0, "the test itself can ask");
     CHECK(t, sigprocmask(SIG_SETMASK, NULL, &blocked_before) == 0, "the test itself can ask");
     rlx_device *device;
     rlx_stream *s;
@@ -357,7 +389,8 @@ static void signal_handlers_stay_as_they_were(conform_test *t) {
     for (size_t i = 0; i < SIGNALS; i++) {
         CHECK(t, sigaction(signals[i], NULL, &after) == 0, "the test itself can ask");
         CHECK(t, after.sa_handler == before[i].sa_handler, "the action for signal %d is as it was", signals[i]);
-        CHECK(t, sigismember(&blocked, signals[i]) == sigismember(&blocked_before, signals[i]), "signal %d is blocked as it was", signals[i]);
+        CHECK(t, sigismember(&blocked, signals[i]) == sigismember(&blocked_before, signals[i]),
+              "signal %d is blocked as it was", signals[i]);
     }
     rlx_stream_release(s);
     rlx_device_release(device);
@@ -383,20 +416,21 @@ static void signals_interrupt_no_wait(conform_test *t) {
 }
 
 const conform_case conform_rule10[] = {
-    { 10, "NULL is a status, in each place where it isn't allowed", null_is_a_status, 0, 0 },
-    { 10, "NULL may be released", null_may_be_released, 0, 0 },
-    { 10, "unknown enums, flags and extensions are refused", unknown_enums_flags_and_extensions_are_refused, 0, 0 },
-    { 10, "a kernel without a code for the device is refused, naming the formats", a_kernel_without_a_code_for_the_device_is_refused, 0, 0 },
-    { 10, "the compiler's message comes back", the_compilers_message_comes_back, NEEDS_C_CODE, 0 },
-    { 10, "too much memory is a status", too_much_memory_is_a_status, 0, 0 },
-    { 10, "exhausted memory is a status that leaves everything as it was", exhausted_memory_is_a_status, 0, 0 },
-    { 10, "the last error is the thread's own", the_last_error_is_the_threads_own, NEEDS_THREADS, 0 },
-    { 10, "the last error stays until the next, and says what was asked for", the_last_error_stays_until_the_next, 0, 0 },
-    { 10, "a failure's message says where it happened and what to do", a_failures_message_says_where_it_happened, 0, 0 },
-    { 10, "every status has a text", every_status_has_a_text, 0, 0 },
-    { 10, "nothing is printed", nothing_is_printed, 0, 0 },
-    { 10, "the log function is called with lines, while it is set", the_log_is_called_with_lines, 0, 0 },
-    { 10, "signal handlers and masks stay as they were", signal_handlers_stay_as_they_were, NEEDS_A_FRESH_PROCESS, 0 },
-    { 10, "signals interrupt no wait", signals_interrupt_no_wait, NEEDS_GATE, 0 },
+    { 10, "NULL is a status, in each place where it isn't allowed", null_is_a_status },
+    { 10, "NULL may be released", null_may_be_released },
+    { 10, "unknown enums, flags and extensions are refused", unknown_enums_flags_and_extensions_are_refused },
+    { 10, "a kernel without a code for the device is refused, naming the formats",
+      a_kernel_without_a_code_for_the_device_is_refused },
+    { 10, "the compiler's message comes back", the_compilers_message_comes_back, NEEDS_C_CODE },
+    { 10, "too much memory is a status", too_much_memory_is_a_status },
+    { 10, "exhausted memory is a status that leaves everything as it was", exhausted_memory_is_a_status },
+    { 10, "the last error is the thread's own", the_last_error_is_the_threads_own, NEEDS_THREADS },
+    { 10, "the last error stays until the next, and says what was asked for", the_last_error_stays_until_the_next },
+    { 10, "a failure's message says where it happened and what to do", a_failures_message_says_where_it_happened },
+    { 10, "every status has a text", every_status_has_a_text },
+    { 10, "nothing is printed", nothing_is_printed },
+    { 10, "the log function is called with lines, while it is set", the_log_is_called_with_lines },
+    { 10, "signal handlers and masks stay as they were", signal_handlers_stay_as_they_were, NEEDS_A_FRESH_PROCESS },
+    { 10, "signals interrupt no wait", signals_interrupt_no_wait, NEEDS_GATE },
     { 0 },
 };

@@ -6,7 +6,8 @@
 
 /* ---- Nothing before the first call ---- */
 
-static const char *const drivers[] = { "libcuda", "libnvrtc", "libamdhip64", "libhiprtc", "libvulkan", "libOpenCL", "libwgpu", "libze_loader" };
+static const char *const drivers[] = { "libcuda",   "libnvrtc",  "libamdhip64", "libhiprtc",
+                                       "libvulkan", "libOpenCL", "libwgpu",     "libze_loader" };
 
 static void check_no_driver(conform_test *t, const char *when) {
     for (size_t i = 0; i < sizeof drivers / sizeof *drivers; i++)
@@ -16,7 +17,8 @@ static void check_no_driver(conform_test *t, const char *when) {
 static void no_driver_is_loaded_before_a_device_is_asked_for(conform_test *t) {
     uint32_t threads = conform_thread_count();
     check_no_driver(t, "before the first call");
-    CHECK(t, rlx_version() > 0 && rlx_clock_ns() > 0 && rlx_status_text(RLX_OK)[0] && rlx_last_error(), "what needs no device");
+    CHECK(t, rlx_version() > 0 && rlx_clock_ns() > 0 && rlx_status_text(RLX_OK)[0] && rlx_last_error(),
+          "what needs no device");
     rlx_log_set(NULL, NULL);
     CHECK_OK(t, rlx_point_wait((rlx_point){ 0, 0 }, 0));
     check_no_driver(t, "by calls that need no device");
@@ -45,7 +47,8 @@ static void opening_a_built_in_device_loads_nothing(conform_test *t) {
     CHECK_OK(t, rlx_backends_report(reports, 256, &count)); /* this looks at all there is */
     bool built_in = false;
     for (uint32_t i = 0; i < count && i < 256; i++)
-        built_in |= reports[i].taken && !reports[i].path[0] && strcmp(reports[i].name, rlx_device_info(device)->backend) == 0;
+        built_in |=
+            reports[i].taken && !reports[i].path[0] && strcmp(reports[i].name, rlx_device_info(device)->backend) == 0;
     bool processor = rlx_device_info(device)->kind == RLX_DEVICE_CPU;
     rlx_device_release(device);
     CHECK(t, !built_in || !plugins, "no plugin is loaded for a device that is built in");
@@ -78,19 +81,27 @@ static void the_device_is_listed_as_it_is(conform_test *t) {
     CHECK_OK(t, rlx_devices_list(list, 256, &again));
     CHECK_EQUAL(t, again, count);
     for (uint32_t i = 0; i < count && i < 256; i++) {
-        CHECK(t, list[i] && list[i]->name && list[i]->name[0] && list[i]->backend && list[i]->description && list[i]->driver &&
-                  list[i]->id && list[i]->architecture, "texts of a listed device");
-        for (uint32_t k = 0; k < i; k++) CHECK(t, strcmp(list[i]->name, list[k]->name) != 0, "names that differ; '%s' is there twice", list[i]->name);
+        CHECK(t,
+              list[i] && list[i]->name && list[i]->name[0] && list[i]->backend && list[i]->description &&
+                  list[i]->driver && list[i]->id && list[i]->architecture,
+              "texts of a listed device");
+        for (uint32_t k = 0; k < i; k++)
+            CHECK(t, strcmp(list[i]->name, list[k]->name) != 0, "names that differ; '%s' is there twice",
+                  list[i]->name);
         if (strcmp(list[i]->name, t->info->name) == 0) mine = list[i];
     }
     CHECK(t, mine != NULL, "the device '%s' in the list", t->info->name);
-    CHECK(t, mine->kind == t->info->kind && mine->progress == t->info->progress && mine->thread_bound == t->info->thread_bound &&
-              strcmp(mine->backend, t->info->backend) == 0, "the open device is as it was listed");
+    CHECK(t,
+          mine->kind == t->info->kind && mine->progress == t->info->progress &&
+              mine->thread_bound == t->info->thread_bound && strcmp(mine->backend, t->info->backend) == 0,
+          "the open device is as it was listed");
     const rlx_device_properties *one = NULL;
     CHECK_OK(t, rlx_devices_list(&one, 1, &again));
     CHECK(t, one == list[0] && again == count, "a short list has the first, and the number there is");
     CHECK(t, t->info->format_count > 0 && t->info->formats[0].name[0], "formats that it takes");
-    CHECK(t, t->info->units > 0 && t->info->timer_ns > 0 && t->info->subgroup_min > 0 && t->info->subgroup_max >= t->info->subgroup_min,
+    CHECK(t,
+          t->info->units > 0 && t->info->timer_ns > 0 && t->info->subgroup_min > 0 &&
+              t->info->subgroup_max >= t->info->subgroup_min,
           "units, subgroups and the resolution of the timer");
 }
 
@@ -114,7 +125,8 @@ static void every_candidate_has_a_reason(conform_test *t) {
 
 static void a_missing_device_is_not_found(conform_test *t) {
     rlx_device *device = NULL;
-    const char *const names[] = { "cuda:99", "nothing", "cpu:77", "auto:1", "a name that is longer than any device's name would ever be, by far" };
+    const char *const names[] = { "cuda:99", "nothing", "cpu:77", "auto:1",
+                                  "a name that is longer than any device's name would ever be, by far" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         CHECK_STATUS(t, rlx_device_open(names[i], NULL, &device), RLX_ERROR_NOT_FOUND);
         CHECK_CONTAINS(t, rlx_last_error(), t->info->name); /* the message lists what there is */
@@ -253,15 +265,20 @@ static void a_child_of_a_process_that_never_used_it_is_free(conform_test *t) {
 }
 
 const conform_case conform_rule11[] = {
-    { 11, "no driver is loaded and no thread started before a device is asked for", no_driver_is_loaded_before_a_device_is_asked_for, NEEDS_A_FRESH_PROCESS, 0 },
-    { 11, "listing devices starts no thread", listing_starts_no_thread, NEEDS_A_FRESH_PROCESS | NEEDS_TASKS | NEEDS_CPU_KIND, 0 },
-    { 11, "opening a device that is built in loads neither plugins nor drivers", opening_a_built_in_device_loads_nothing, NEEDS_A_FRESH_PROCESS, 0 },
-    { 11, "a closed device leaves no thread behind", a_closed_device_leaves_no_thread, NEEDS_A_FRESH_PROCESS | NEEDS_TASKS | NEEDS_CPU_KIND, 0 },
-    { 11, "the device is listed as it is", the_device_is_listed_as_it_is, 0, 0 },
-    { 11, "every candidate has a reason, taken or refused", every_candidate_has_a_reason, 0, 0 },
-    { 11, "a missing device is not found, and the message lists what there is", a_missing_device_is_not_found, 0, 0 },
-    { 11, "auto opens a device, and so does NULL", auto_opens_the_first, 0, 0 },
-    { 11, "a child after fork is told so by every call, and hangs in none", a_child_after_fork_is_told_so, NEEDS_GATE, 0 },
-    { 11, "a child of a process that has not used the library is free to", a_child_of_a_process_that_never_used_it_is_free, NEEDS_A_FRESH_PROCESS, 0 },
+    { 11, "no driver is loaded and no thread started before a device is asked for",
+      no_driver_is_loaded_before_a_device_is_asked_for, NEEDS_A_FRESH_PROCESS },
+    { 11, "listing devices starts no thread", listing_starts_no_thread,
+      NEEDS_A_FRESH_PROCESS | NEEDS_TASKS | NEEDS_CPU_KIND },
+    { 11, "opening a device that is built in loads neither plugins nor drivers",
+      opening_a_built_in_device_loads_nothing, NEEDS_A_FRESH_PROCESS },
+    { 11, "a closed device leaves no thread behind", a_closed_device_leaves_no_thread,
+      NEEDS_A_FRESH_PROCESS | NEEDS_TASKS | NEEDS_CPU_KIND },
+    { 11, "the device is listed as it is", the_device_is_listed_as_it_is },
+    { 11, "every candidate has a reason, taken or refused", every_candidate_has_a_reason },
+    { 11, "a missing device is not found, and the message lists what there is", a_missing_device_is_not_found },
+    { 11, "auto opens a device, and so does NULL", auto_opens_the_first },
+    { 11, "a child after fork is told so by every call, and hangs in none", a_child_after_fork_is_told_so, NEEDS_GATE },
+    { 11, "a child of a process that has not used the library is free to",
+      a_child_of_a_process_that_never_used_it_is_free, NEEDS_A_FRESH_PROCESS },
     { 0 },
 };

@@ -1,5 +1,6 @@
-/* Rule 12: who makes work progress. Where the device does, work ends with nobody waiting. Where only the caller can, what
- * is held advances inside a wait, on the caller's thread, and a wait drives every stream that its point depends on. */
+/* Rule 12: who makes work progress. Where the device does, work ends with nobody waiting. Where only the caller can,
+ * what is held advances inside a wait, on the caller's thread, and a wait drives every stream that its point depends
+ * on. */
 #include "conform.h"
 
 #define SIZE 256
@@ -7,7 +8,8 @@
 /* ---- Progress without the caller ---- */
 
 static void await_counter(conform_test *t, atomic_uint *counter, unsigned value) {
-    for (uint64_t limit = conform_now_ns() + t->patience; atomic_load(counter) < value && conform_now_ns() < limit;) conform_sleep_us(200);
+    for (uint64_t limit = conform_now_ns() + t->patience; atomic_load(counter) < value && conform_now_ns() < limit;)
+        conform_sleep_us(200);
     CHECK_EQUAL(t, atomic_load(counter), value);
 }
 
@@ -63,7 +65,8 @@ static void a_released_streams_work_ends_with_nobody_waiting(conform_test *t) {
 /* ---- Progress inside waits ---- */
 
 static void await_point(conform_test *t, rlx_point point) {
-    for (uint64_t limit = conform_now_ns() + t->patience; rlx_point_query(point) == RLX_NOT_READY && conform_now_ns() < limit;)
+    for (uint64_t limit = conform_now_ns() + t->patience;
+         rlx_point_query(point) == RLX_NOT_READY && conform_now_ns() < limit;)
         conform_sleep_us(200);
     CHECK_OK(t, rlx_point_query(point));
 }
@@ -85,7 +88,8 @@ static void held_work_advances_inside_a_wait(conform_test *t) {
     conform_gate_open(gate);
     await_point(t, conform_gate_point(t, gate));
     conform_sleep_ms(20);
-    CHECK(t, atomic_load(calls) == 0 && *word == 0 && atomic_load(notices) == 0, "a held batch runs in nobody's absence");
+    CHECK(t, atomic_load(calls) == 0 && *word == 0 && atomic_load(notices) == 0,
+          "a held batch runs in nobody's absence");
     CHECK_DONE(t, point);
     CHECK_EQUAL(t, atomic_load(calls), 1);
     CHECK_EQUAL(t, *word, 10);
@@ -269,17 +273,24 @@ static void a_caller_driven_device_starts_no_thread(conform_test *t) {
 }
 
 const conform_case conform_rule12[] = {
-    { 12, "work ends with nobody waiting, held work too", work_ends_with_nobody_waiting, NEEDS_PROGRESS, 0 },
-    { 12, "callbacks come with nobody waiting", callbacks_come_with_nobody_waiting, NEEDS_PROGRESS, 0 },
-    { 12, "a released stream's work ends with nobody waiting", a_released_streams_work_ends_with_nobody_waiting, NEEDS_PROGRESS, 0 },
-    { 12, "held work, reads and callbacks advance inside a wait, and not before", held_work_advances_inside_a_wait, NEEDS_CALLER | NEEDS_GATE, 0 },
-    { 12, "held work runs inside the wait, in each call that waits", held_work_runs_on_the_thread_that_waits, NEEDS_CALLER | NEEDS_GATE, 0 },
-    { 12, "a wait drives every stream that its point depends on", a_wait_drives_every_stream_that_its_point_depends_on, NEEDS_GATE, 0 },
-    { 12, "a wait drives this device through points of `cpu`", a_wait_drives_this_device_through_cpu, NEEDS_GATE | NEEDS_CPU, 0 },
-    { 12, "a wait drives `sync` through points of this device", a_wait_drives_sync_through_this_device, NEEDS_GATE | NEEDS_SYNC, 0 },
-    { 12, "a wait for any of several drives them all", a_wait_for_any_drives_them_all, NEEDS_GATE, 0 },
-    { 12, "a wait for a program's run drives the run before", a_wait_drives_the_run_before, NEEDS_GATE, 0 },
-    { 12, "on `sync` the work is done when submit returns", sync_does_its_work_in_submit, NEEDS_CALLER, 0 },
-    { 12, "a caller-driven device starts no thread, and neither does the library for it", a_caller_driven_device_starts_no_thread, NEEDS_CALLER | NEEDS_A_FRESH_PROCESS | NEEDS_TASKS | NEEDS_CPU_KIND, 0 },
+    { 12, "work ends with nobody waiting, held work too", work_ends_with_nobody_waiting, NEEDS_PROGRESS },
+    { 12, "callbacks come with nobody waiting", callbacks_come_with_nobody_waiting, NEEDS_PROGRESS },
+    { 12, "a released stream's work ends with nobody waiting", a_released_streams_work_ends_with_nobody_waiting,
+      NEEDS_PROGRESS },
+    { 12, "held work, reads and callbacks advance inside a wait, and not before", held_work_advances_inside_a_wait,
+      NEEDS_CALLER | NEEDS_GATE },
+    { 12, "held work runs inside the wait, in each call that waits", held_work_runs_on_the_thread_that_waits,
+      NEEDS_CALLER | NEEDS_GATE },
+    { 12, "a wait drives every stream that its point depends on", a_wait_drives_every_stream_that_its_point_depends_on,
+      NEEDS_GATE },
+    { 12, "a wait drives this device through points of `cpu`", a_wait_drives_this_device_through_cpu,
+      NEEDS_GATE | NEEDS_CPU },
+    { 12, "a wait drives `sync` through points of this device", a_wait_drives_sync_through_this_device,
+      NEEDS_GATE | NEEDS_SYNC },
+    { 12, "a wait for any of several drives them all", a_wait_for_any_drives_them_all, NEEDS_GATE },
+    { 12, "a wait for a program's run drives the run before", a_wait_drives_the_run_before, NEEDS_GATE },
+    { 12, "on `sync` the work is done when submit returns", sync_does_its_work_in_submit, NEEDS_CALLER },
+    { 12, "a caller-driven device starts no thread, and neither does the library for it",
+      a_caller_driven_device_starts_no_thread, NEEDS_CALLER | NEEDS_A_FRESH_PROCESS | NEEDS_TASKS | NEEDS_CPU_KIND },
     { 0 },
 };

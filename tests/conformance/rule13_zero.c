@@ -22,9 +22,11 @@ static void zero_descriptors_are_valid(conform_test *t) {
     CHECK_OK(t, rlx_stream_fill(s, rlx_whole(buffer), 0, 1)); /* of a buffer that holds nothing */
     CHECK_OK(t, rlx_stream_submit_and_wait(s, t->patience));
     const rlx_buffer_properties *info = rlx_buffer_info(buffer);
-    CHECK(t, info->size == 0 && info->memory == RLX_MEMORY_DEVICE && info->label && info->label[0] == '\0', "the defaults of a buffer");
+    CHECK(t, info->size == 0 && info->memory == RLX_MEMORY_DEVICE && info->label && info->label[0] == '\0',
+          "the defaults of a buffer");
     const rlx_program_properties *made = rlx_program_info(program);
-    CHECK(t, made->commands == 0 && made->slots == 0 && made->label && made->label[0] == '\0', "the defaults of a program");
+    CHECK(t, made->commands == 0 && made->slots == 0 && made->label && made->label[0] == '\0',
+          "the defaults of a program");
     rlx_program_release(program);
     rlx_stream_release(recording);
     rlx_stream_release(s);
@@ -47,9 +49,12 @@ static void zero_in_a_kernel_is_its_default(conform_test *t) {
     uint64_t *seen = conform_memory(t, 8 * sizeof *seen);
     rlx_kernel *kernel;
     const rlx_code code = { .format = RLX_CODE_HOST, .function = note_call, .user = seen };
-    CHECK_OK(t, rlx_kernel_create(t->device, &(rlx_kernel_desc){ .codes = &code, .code_count = 1 }, &kernel)); /* no name either */
+    CHECK_OK(t, rlx_kernel_create(t->device, &(rlx_kernel_desc){ .codes = &code, .code_count = 1 },
+                                  &kernel)); /* no name either */
     const rlx_kernel_properties *info = rlx_kernel_info(kernel);
-    CHECK(t, info->group_size[0] == 1 && info->group_size[1] == 1 && info->group_size[2] == 1 && info->shared_bytes == 0 && info->param_count == 0,
+    CHECK(t,
+          info->group_size[0] == 1 && info->group_size[1] == 1 && info->group_size[2] == 1 && info->shared_bytes == 0 &&
+              info->param_count == 0,
           "a group of 1 thread without shared memory or parameters");
     CHECK_OK(t, rlx_stream_dispatch(s, kernel, &(rlx_dispatch){ 0 })); /* an empty grid */
     CHECK_OK(t, rlx_stream_submit_and_wait(s, t->patience));
@@ -179,8 +184,8 @@ static void a_new_stream_has_nothing_to_wait_for(conform_test *t) {
 static const struct {
     uint32_t groups[3], count; /* count: of groups that run */
 } grids[] = {
-    { { 5, 0, 0 }, 5 }, { { 5, 1, 0 }, 5 }, { { 5, 0, 1 }, 5 }, { { 3, 4, 0 }, 12 }, { { 3, 0, 4 }, 12 }, { { 1, 0, 0 }, 1 },
-    { { 0, 0, 0 }, 0 }, { { 0, 5, 5 }, 0 }, { { 0, 1, 1 }, 0 }, { { 2, 3, 4 }, 24 },
+    { { 5, 0, 0 }, 5 }, { { 5, 1, 0 }, 5 }, { { 5, 0, 1 }, 5 }, { { 3, 4, 0 }, 12 }, { { 3, 0, 4 }, 12 },
+    { { 1, 0, 0 }, 1 }, { { 0, 0, 0 }, 0 }, { { 0, 5, 5 }, 0 }, { { 0, 1, 1 }, 0 },  { { 2, 3, 4 }, 24 },
 };
 #define GRIDS (sizeof grids / sizeof *grids)
 #define GROUPS_MOST 32
@@ -190,8 +195,8 @@ static void check_groups(conform_test *t, rlx_buffer *y, const uint32_t groups[3
     conform_get(t, words, rlx_whole(y));
     for (uint32_t i = 0; i < GROUPS_MOST; i++) {
         bool runs = i < count;
-        CHECK(t, words[4 * i + 3] == (runs ? 1 : 0), "a grid of (%u, %u, %u): group %u of %u runs %u times; got %u", groups[0], groups[1],
-              groups[2], i, count, runs, words[4 * i + 3]);
+        CHECK(t, words[4 * i + 3] == (runs ? 1 : 0), "a grid of (%u, %u, %u): group %u of %u runs %u times; got %u",
+              groups[0], groups[1], groups[2], i, count, runs, words[4 * i + 3]);
         if (!runs) continue;
         CHECK_EQUAL(t, words[4 * i], i % width);
         CHECK_EQUAL(t, words[4 * i + 1], i / width % height);
@@ -251,17 +256,17 @@ static void a_program_of_nothing_runs(conform_test *t) {
 }
 
 const conform_case conform_rule13[] = {
-    { 13, "zero descriptors are valid", zero_descriptors_are_valid, 0, 0 },
-    { 13, "zero in a kernel's description is its default", zero_in_a_kernel_is_its_default, NEEDS_HOST_CODE, 0 },
-    { 13, "zero in a value's description is its default", zero_in_a_parameter_is_its_default, 0, 0 },
-    { 13, "commands of no bytes do nothing and succeed", commands_of_no_bytes_do_nothing, 0, 0 },
-    { 13, "a transfer of no bytes succeeds", a_transfer_of_no_bytes_succeeds, 0, 0 },
-    { 13, "an empty batch completes", an_empty_batch_completes, 0, 0 },
-    { 13, "an empty batch completes after all before it", an_empty_batch_completes_after_all_before_it, NEEDS_GATE, 0 },
-    { 13, "the point { 0 } has always been complete", the_zero_point_has_always_been_complete, 0, 0 },
-    { 13, "a new stream has nothing to wait for", a_new_stream_has_nothing_to_wait_for, 0, 0 },
-    { 13, "in a grid x = 0 does nothing, y and z = 0 mean 1", zeroes_in_a_grid, 0, 0 },
-    { 13, "in a run's grid x = 0 does nothing, y and z = 0 mean 1", zeroes_in_a_grid_of_a_run, 0, 0 },
-    { 13, "a program of nothing runs, in its place", a_program_of_nothing_runs, NEEDS_GATE, 0 },
+    { 13, "zero descriptors are valid", zero_descriptors_are_valid },
+    { 13, "zero in a kernel's description is its default", zero_in_a_kernel_is_its_default, NEEDS_HOST_CODE },
+    { 13, "zero in a value's description is its default", zero_in_a_parameter_is_its_default },
+    { 13, "commands of no bytes do nothing and succeed", commands_of_no_bytes_do_nothing },
+    { 13, "a transfer of no bytes succeeds", a_transfer_of_no_bytes_succeeds },
+    { 13, "an empty batch completes", an_empty_batch_completes },
+    { 13, "an empty batch completes after all before it", an_empty_batch_completes_after_all_before_it, NEEDS_GATE },
+    { 13, "the point { 0 } has always been complete", the_zero_point_has_always_been_complete },
+    { 13, "a new stream has nothing to wait for", a_new_stream_has_nothing_to_wait_for },
+    { 13, "in a grid x = 0 does nothing, y and z = 0 mean 1", zeroes_in_a_grid },
+    { 13, "in a run's grid x = 0 does nothing, y and z = 0 mean 1", zeroes_in_a_grid_of_a_run },
+    { 13, "a program of nothing runs, in its place", a_program_of_nothing_runs, NEEDS_GATE },
     { 0 },
 };

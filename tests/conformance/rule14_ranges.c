@@ -1,13 +1,15 @@
-/* Rule 14: any byte range works for copy, fill, write and read, also within one buffer and overlapping. Sizes of 0 to 33 by
- * offsets of 0 to 8, each in a cell of its own with other bytes around it; all cells of a test are one batch, and all of
- * the buffer is compared. Strided rows are in rule14_rows.c. */
+/* Rule 14: any byte range works for copy, fill, write and read, also within one buffer and overlapping. Sizes of 0 to
+ * 33 by offsets of 0 to 8, each in a cell of its own with other bytes around it; all cells of a test are one batch,
+ * and all of the buffer is compared. Strided rows are in rule14_rows.c. */
 #include "conform.h"
 
 #define SIZES 34
 #define OFFSETS 9
 #define CELL 64 /* 8 bytes before the largest offset, and 14 behind the largest range */
 
-static uint64_t cell_of(uint32_t size, uint32_t a, uint32_t b) { return ((uint64_t)(size * OFFSETS + a) * OFFSETS + b) * CELL; }
+static uint64_t cell_of(uint32_t size, uint32_t a, uint32_t b) {
+    return ((uint64_t)(size * OFFSETS + a) * OFFSETS + b) * CELL;
+}
 
 #define CELLS_SIZE ((uint64_t)SIZES * OFFSETS * OFFSETS * CELL)
 
@@ -67,7 +69,8 @@ static void reads_of_any_range(conform_test *t) {
                 memcpy(expected + cell + 8 + dst, c.source + cell + src, size);
             }
     CHECK_OK(t, rlx_stream_submit_and_wait(c.s, t->patience));
-    CHECK_BYTES(t, host, expected, CELLS_SIZE, "reads of 0 to 33 bytes (first byte / 64: (size * 9 + host offset) * 9 + offset)");
+    CHECK_BYTES(t, host, expected, CELLS_SIZE,
+                "reads of 0 to 33 bytes (first byte / 64: (size * 9 + host offset) * 9 + offset)");
     conform_get(t, c.got, rlx_whole(c.y));
     CHECK_BYTES(t, c.got, c.source, CELLS_SIZE, "a buffer that was only read");
 }
@@ -96,17 +99,21 @@ static void fills_of_any_range(conform_test *t) {
                 for (uint32_t p = 0; p < 5; p++) {
                     uint64_t at = cell_of(size, dst, p) + 8 + dst;
                     CHECK_OK(t, rlx_stream_fill(c.s, rlx_part(c.x, at, size), patterns[p], pattern_size));
-                    for (uint32_t i = 0; i < size; i++) c.model[at + i] = (unsigned char)(patterns[p] >> (8 * (i % pattern_size)));
+                    for (uint32_t i = 0; i < size; i++)
+                        c.model[at + i] = (unsigned char)(patterns[p] >> (8 * (i % pattern_size)));
                 }
-        check_cells(t, &c, pattern_size == 1   ? "fills with patterns of 1 byte (first byte / 64: (size * 9 + offset) * 9 + pattern)"
-                           : pattern_size == 2 ? "fills with patterns of 2 bytes, from the range's first byte on"
-                                               : "fills with patterns of 4 bytes, from the range's first byte on");
+        check_cells(t, &c,
+                    pattern_size == 1
+                        ? "fills with patterns of 1 byte (first byte / 64: (size * 9 + offset) * 9 + pattern)"
+                    : pattern_size == 2 ? "fills with patterns of 2 bytes, from the range's first byte on"
+                                        : "fills with patterns of 4 bytes, from the range's first byte on");
     }
 }
 
 /* ---- Within one buffer ---- */
 
-/* Distances of -20 to 20 bytes, both directions, all small sizes: overlapping wherever the distance is less than the size. */
+/* Distances of -20 to 20 bytes, both directions, all small sizes: overlapping wherever the distance is less than the
+ * size. */
 static void small_overlapping_copies(conform_test *t) {
     enum { FAR = 20, WIDE = 128, BASES = 4, LARGEST = 41, COUNT = (2 * FAR + 1) * BASES * LARGEST };
     rlx_stream *s = conform_stream(t, 0);
@@ -124,13 +131,15 @@ static void small_overlapping_copies(conform_test *t) {
             }
     CHECK_OK(t, rlx_stream_submit_and_wait(s, t->patience));
     conform_get(t, got, rlx_whole(x));
-    CHECK_BYTES(t, got, model, COUNT * WIDE, "overlapping copies (first byte / 128: ((distance + 20) * 4 + base) * 41 + size)");
+    CHECK_BYTES(t, got, model, COUNT * WIDE,
+                "overlapping copies (first byte / 128: ((distance + 20) * 4 + base) * 41 + size)");
 }
 
 /* Large enough for a device to split them, or to use another method. */
 static void large_overlapping_copies(conform_test *t) {
     enum { SIZE = 1 << 20, MARGIN = 1 << 16 };
-    static const int distances[] = { 1, 2, 3, 4, 5, 7, 8, 13, 16, 31, 32, 33, 64, 100, 256, 1023, 4096, 4099, 32768, 65535 };
+    static const int distances[] = { 1,  2,  3,  4,   5,   7,    8,    13,   16,    31,
+                                     32, 33, 64, 100, 256, 1023, 4096, 4099, 32768, 65535 };
     rlx_stream *s = conform_stream(t, 0);
     rlx_buffer *x = conform_buffer(t, SIZE + 2 * MARGIN);
     unsigned char *model = conform_memory(t, SIZE + 2 * MARGIN), *got = conform_memory(t, SIZE + 2 * MARGIN);
@@ -220,7 +229,8 @@ static void any_range_in_a_program(conform_test *t) {
     enum { COUNT = 600, WIDE = 16 };
     rlx_stream *s = conform_stream(t, 0), *recording = conform_stream(t, RLX_STREAM_RECORD);
     rlx_buffer *x = conform_buffer(t, COUNT * WIDE), *y = conform_buffer(t, COUNT * WIDE);
-    unsigned char *model = conform_memory(t, COUNT * WIDE), *source = conform_memory(t, COUNT * WIDE), *got = conform_memory(t, COUNT * WIDE);
+    unsigned char *model = conform_memory(t, COUNT * WIDE), *source = conform_memory(t, COUNT * WIDE),
+                  *got = conform_memory(t, COUNT * WIDE);
     conform_noise(source, COUNT * WIDE, 3);
     conform_put(t, rlx_whole(y), source);
     memset(model, 0x11, COUNT * WIDE);
@@ -246,16 +256,16 @@ static void any_range_in_a_program(conform_test *t) {
 }
 
 const conform_case conform_rule14[] = {
-    { 14, "writes of 0 to 33 bytes at offsets 0 to 8, and no byte beside them", writes_of_any_range, 0, 0 },
-    { 14, "COPIED writes of 0 to 33 bytes at offsets 0 to 8", copied_writes_of_any_range, 0, 0 },
-    { 14, "reads of 0 to 33 bytes at offsets 0 to 8, and no byte beside them", reads_of_any_range, 0, 0 },
-    { 14, "copies of 0 to 33 bytes at offsets 0 to 8, and no byte beside them", copies_of_any_range, 0, 0 },
-    { 14, "fills of 0 to 33 bytes at offsets 0 to 8 with patterns of 1, 2 and 4 bytes", fills_of_any_range, 0, 0 },
-    { 14, "overlapping copies at all small distances, in both directions", small_overlapping_copies, 0, 0 },
-    { 14, "overlapping copies of a megabyte, in both directions", large_overlapping_copies, 0, 0 },
-    { 14, "neighbours in one word keep their bytes", neighbours_in_a_word_keep_their_bytes, 0, 0 },
-    { 14, "buffers of 1 to 67 bytes, to their last byte", the_ends_of_buffers, 0, 0 },
-    { 14, "megabytes with odd edges", large_ranges_with_odd_edges, 0, 0 },
-    { 14, "ranges that share words in a program", any_range_in_a_program, 0, 0 },
+    { 14, "writes of 0 to 33 bytes at offsets 0 to 8, and no byte beside them", writes_of_any_range },
+    { 14, "COPIED writes of 0 to 33 bytes at offsets 0 to 8", copied_writes_of_any_range },
+    { 14, "reads of 0 to 33 bytes at offsets 0 to 8, and no byte beside them", reads_of_any_range },
+    { 14, "copies of 0 to 33 bytes at offsets 0 to 8, and no byte beside them", copies_of_any_range },
+    { 14, "fills of 0 to 33 bytes at offsets 0 to 8 with patterns of 1, 2 and 4 bytes", fills_of_any_range },
+    { 14, "overlapping copies at all small distances, in both directions", small_overlapping_copies },
+    { 14, "overlapping copies of a megabyte, in both directions", large_overlapping_copies },
+    { 14, "neighbours in one word keep their bytes", neighbours_in_a_word_keep_their_bytes },
+    { 14, "buffers of 1 to 67 bytes, to their last byte", the_ends_of_buffers },
+    { 14, "megabytes with odd edges", large_ranges_with_odd_edges },
+    { 14, "ranges that share words in a program", any_range_in_a_program },
     { 0 },
 };

@@ -27,7 +27,8 @@ static shape draw_shape(conform_test *t, uint64_t i) {
 
 static void move_rows(unsigned char *dst, const unsigned char *src, const rlx_rows *r) {
     unsigned char between[CELL];
-    uint64_t bytes = r->row_bytes, dst_stride = r->dst_stride ? r->dst_stride : bytes, src_stride = r->src_stride ? r->src_stride : bytes;
+    uint64_t bytes = r->row_bytes, dst_stride = r->dst_stride ? r->dst_stride : bytes,
+             src_stride = r->src_stride ? r->src_stride : bytes;
     for (uint64_t i = 0; i < r->rows; i++) memcpy(between + i * bytes, src + i * src_stride, bytes);
     for (uint64_t i = 0; i < r->rows; i++) memcpy(dst + i * dst_stride, between + i * bytes, bytes);
 }
@@ -77,7 +78,8 @@ static void rows_are_read(conform_test *t) {
     memcpy(host, f.model, FIELD);
     for (uint64_t i = 0; i < SHAPES; i++) {
         shape s = draw_shape(t, i);
-        CHECK_OK(t, rlx_stream_read_rows(f.s, host + s.cell + s.dst, rlx_part(f.y, s.cell + s.src, s.src_span), &s.rows));
+        CHECK_OK(t,
+                 rlx_stream_read_rows(f.s, host + s.cell + s.dst, rlx_part(f.y, s.cell + s.src, s.src_span), &s.rows));
         move_rows(f.model + s.cell + s.dst, f.source + s.cell + s.src, &s.rows);
     }
     CHECK_OK(t, rlx_stream_submit_and_wait(f.s, t->patience));
@@ -88,7 +90,8 @@ static void rows_are_copied_between_buffers(conform_test *t) {
     field f = make_field(t);
     for (uint64_t i = 0; i < SHAPES; i++) {
         shape s = draw_shape(t, i);
-        CHECK_OK(t, rlx_stream_copy_rows(f.s, rlx_part(f.x, s.cell + s.dst, s.dst_span), rlx_part(f.y, s.cell + s.src, s.src_span), &s.rows));
+        CHECK_OK(t, rlx_stream_copy_rows(f.s, rlx_part(f.x, s.cell + s.dst, s.dst_span),
+                                         rlx_part(f.y, s.cell + s.src, s.src_span), &s.rows));
         move_rows(f.model + s.cell + s.dst, f.source + s.cell + s.src, &s.rows);
     }
     check_field(t, &f, "rows that were copied, and the bytes between them");
@@ -100,8 +103,10 @@ static void rows_are_copied_as_if_all_were_read_first(conform_test *t) {
         field f = make_field(t);
         for (uint64_t i = 0; i < SHAPES; i++) {
             shape s = draw_shape(t, i);
-            if (i % 2) s.rows.src_stride = s.rows.dst_stride, s.src_span = s.dst_span; /* half of them with one stride */
-            CHECK_OK(t, rlx_stream_copy_rows(f.s, rlx_part(f.x, s.cell + s.dst, s.dst_span), rlx_part(f.x, s.cell + s.src, s.src_span), &s.rows));
+            if (i % 2)
+                s.rows.src_stride = s.rows.dst_stride, s.src_span = s.dst_span; /* half of them with one stride */
+            CHECK_OK(t, rlx_stream_copy_rows(f.s, rlx_part(f.x, s.cell + s.dst, s.dst_span),
+                                             rlx_part(f.x, s.cell + s.src, s.src_span), &s.rows));
             move_rows(f.model + s.cell + s.dst, f.model + s.cell + s.src, &s.rows);
         }
         check_field(t, &f, "rows that were copied within one buffer, as if all were read before any is written");
@@ -118,11 +123,14 @@ static void large_rows_are_copied_over_each_other(conform_test *t) {
     conform_noise(model, SIZE, conform_random(t));
     conform_put(t, rlx_whole(x), model);
     for (size_t i = 0; i < sizeof shifts / sizeof *shifts; i++) {
-        const rlx_rows rows = { .rows = ROWS - 4, .row_bytes = 900, .dst_stride = STRIDE, .src_stride = i % 2 ? STRIDE : STRIDE - 7 };
+        const rlx_rows rows = {
+            .rows = ROWS - 4, .row_bytes = 900, .dst_stride = STRIDE, .src_stride = i % 2 ? STRIDE : STRIDE - 7
+        };
         uint64_t src = 3 * STRIDE + 50, dst = (uint64_t)((int64_t)src + shifts[i]);
         CHECK_OK(t, rlx_stream_copy_rows(s, rlx_part(x, dst, RLX_REST), rlx_part(x, src, RLX_REST), &rows));
         memcpy(before, model, SIZE);
-        for (uint64_t r = 0; r < rows.rows; r++) memcpy(model + dst + r * rows.dst_stride, before + src + r * rows.src_stride, rows.row_bytes);
+        for (uint64_t r = 0; r < rows.rows; r++)
+            memcpy(model + dst + r * rows.dst_stride, before + src + r * rows.src_stride, rows.row_bytes);
     }
     CHECK_OK(t, rlx_stream_submit_and_wait(s, t->patience));
     conform_get(t, got, rlx_whole(x));
@@ -135,14 +143,16 @@ static void rows_are_filled(conform_test *t) {
         for (uint64_t i = 0; i < SHAPES; i++) {
             shape s = draw_shape(t, i);
             uint32_t pattern = (uint32_t)conform_random(t);
-            s.rows.row_bytes = (s.rows.row_bytes + 3) / 4 * pattern_size; /* odd strides: the pattern begins anew in each row */
+            s.rows.row_bytes =
+                (s.rows.row_bytes + 3) / 4 * pattern_size; /* odd strides: the pattern begins anew in each row */
             s.rows.dst_stride = s.rows.row_bytes + conform_below(t, 7);
             s.rows.src_stride = conform_below(t, 2); /* not used */
             uint64_t span = (s.rows.rows - 1) * s.rows.dst_stride + s.rows.row_bytes;
             CHECK_OK(t, rlx_stream_fill_rows(f.s, rlx_part(f.x, s.cell + s.dst, span), pattern, pattern_size, &s.rows));
             for (uint64_t r = 0; r < s.rows.rows; r++)
                 for (uint64_t b = 0; b < s.rows.row_bytes; b++)
-                    f.model[s.cell + s.dst + r * s.rows.dst_stride + b] = (unsigned char)(pattern >> (8 * (b % pattern_size)));
+                    f.model[s.cell + s.dst + r * s.rows.dst_stride + b] =
+                        (unsigned char)(pattern >> (8 * (b % pattern_size)));
         }
         check_field(t, &f, "rows that were filled, each from the pattern's first byte, and the bytes between them");
     }
@@ -166,12 +176,13 @@ static void rows_reach_to_the_end_of_their_range_and_no_further(conform_test *t)
 }
 
 const conform_case conform_rule14_rows[] = {
-    { 14, "rows are written, and no byte between them", rows_are_written, 0, 0 },
-    { 14, "rows are read, and no byte between them", rows_are_read, 0, 0 },
-    { 14, "rows are copied between buffers, and no byte between them", rows_are_copied_between_buffers, 0, 0 },
-    { 14, "rows are copied within a buffer as if all were read before any is written", rows_are_copied_as_if_all_were_read_first, 0, 0 },
-    { 14, "long rows are copied over each other", large_rows_are_copied_over_each_other, 0, 0 },
-    { 14, "rows are filled, the pattern anew in each", rows_are_filled, 0, 0 },
-    { 14, "rows reach to the end of their range and no further", rows_reach_to_the_end_of_their_range_and_no_further, 0, 0 },
+    { 14, "rows are written, and no byte between them", rows_are_written },
+    { 14, "rows are read, and no byte between them", rows_are_read },
+    { 14, "rows are copied between buffers, and no byte between them", rows_are_copied_between_buffers },
+    { 14, "rows are copied within a buffer as if all were read before any is written",
+      rows_are_copied_as_if_all_were_read_first },
+    { 14, "long rows are copied over each other", large_rows_are_copied_over_each_other },
+    { 14, "rows are filled, the pattern anew in each", rows_are_filled },
+    { 14, "rows reach to the end of their range and no further", rows_reach_to_the_end_of_their_range_and_no_further },
     { 0 },
 };

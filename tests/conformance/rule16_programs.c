@@ -1,5 +1,5 @@
-/* Rule 16: programs. A program leaves what its commands would leave one after another; its runs never overlap, whatever the
- * streams. Slots are in rule16_slots.c. */
+/* Rule 16: programs. A program leaves what its commands would leave one after another; its runs never overlap,
+ * whatever the streams. Slots are in rule16_slots.c. */
 #include "conform.h"
 #include "script.h"
 
@@ -112,7 +112,8 @@ static void host_calls_in_a_program_are_in_order(conform_test *t) {
         CHECK_OK(t, rlx_stream_submit_and_wait(s, t->patience));
         for (int i = 0; i < 3; i++) expected = expected * 2 + 1;
         CHECK_EQUAL(t, conform_get_u32(t, x, SIZE / 4 - 1), expected);
-        CHECK(t, ns[0] + slack >= began && ns[0] <= ns[1] && ns[1] <= rlx_clock_ns() + slack, "timestamps of this run, in order");
+        CHECK(t, ns[0] + slack >= began && ns[0] <= ns[1] && ns[1] <= rlx_clock_ns() + slack,
+              "timestamps of this run, in order");
     }
 }
 
@@ -259,7 +260,8 @@ static void a_run_that_failed_or_was_dropped_is_over(conform_test *t) {
         CHECK_ONE_OF(t, rlx_point_wait(dropped, t->patience), CONFORM_ERRORS);
         CHECK_DONE(t, next); /* nor does it fail: b depends on nothing of a */
         uint32_t runs = atomic_load(&r->runs);
-        CHECK(t, runs == 1 || (runs == 2 && !cancelled), "b's run, and a's at most if it wasn't cancelled; got %u", runs);
+        CHECK(t, runs == 1 || (runs == 2 && !cancelled), "b's run, and a's at most if it wasn't cancelled; got %u",
+              runs);
         CHECK_EQUAL(t, atomic_load(&r->crowded), 0);
         conform_gate_check(t, gate, "the next run goes on");
         conform_gate_open(gate);
@@ -317,7 +319,8 @@ static void runs_inside_a_program_are_flattened(conform_test *t) {
     conform_set(t, rlx_whole(x), 0);
     rlx_program *program = NULL;
     uint64_t commands = 0;
-    for (uint32_t level = 0; level < 5; level++) { /* each runs the one before twice, with a command of its own between */
+    for (uint32_t level = 0; level < 5;
+         level++) { /* each runs the one before twice, with a command of its own between */
         if (program) CHECK_OK(t, rlx_stream_run(recording, program, NULL));
         conform_affine(t, recording, rlx_whole(x), 3, level + 1, 1);
         if (program) CHECK_OK(t, rlx_stream_run(recording, program, NULL));
@@ -341,10 +344,12 @@ static void the_graph_is_the_true_one(conform_test *t) {
     for (uint32_t i = 0; i < 10; i++) conform_affine(t, recording, rlx_part(x, i * 256, 256), 1, 1, 1);
     const rlx_program_properties *apart = rlx_program_info(conform_finish(t, recording));
     CHECK(t, apart->commands == 10 && apart->depth == 1 && apart->dependencies == 0,
-          "ten commands on ten ranges: depth 1 and no dependencies; got %" PRIu64 " and %" PRIu64, apart->depth, apart->dependencies);
+          "ten commands on ten ranges: depth 1 and no dependencies; got %" PRIu64 " and %" PRIu64, apart->depth,
+          apart->dependencies);
     for (uint32_t i = 0; i < 10; i++) conform_affine(t, recording, rlx_whole(y), 1, 1, 1);
     const rlx_program_properties *chain = rlx_program_info(conform_finish(t, recording));
-    CHECK(t, chain->depth == 10 && chain->dependencies >= 9, "ten commands on one range: depth 10; got %" PRIu64, chain->depth);
+    CHECK(t, chain->depth == 10 && chain->dependencies >= 9, "ten commands on one range: depth 10; got %" PRIu64,
+          chain->depth);
     CHECK_OK(t, rlx_stream_fill(recording, rlx_whole(y), 1, 4));
     for (uint32_t i = 0; i < 10; i++) CHECK_OK(t, rlx_stream_copy(recording, rlx_part(x, i * 256, 256), rlx_whole(y)));
     CHECK_OK(t, rlx_stream_fill(recording, rlx_whole(y), 2, 4));
@@ -354,19 +359,20 @@ static void the_graph_is_the_true_one(conform_test *t) {
 }
 
 const conform_case conform_rule16[] = {
-    { 16, "a program leaves what its commands would one after another", a_program_leaves_what_its_commands_would, 0, 0 },
-    { 16, "runs keep their place among the commands of their stream", runs_keep_their_place_in_the_stream, 0, 0 },
-    { 16, "a program runs 2000 times", a_program_runs_two_thousand_times, 0, 0 },
-    { 16, "a program of 5000 commands runs", a_program_of_five_thousand_commands_runs, 0, 0 },
-    { 16, "host calls and timestamps in a program are in order", host_calls_in_a_program_are_in_order, 0, 0 },
-    { 16, "runs of a program never overlap, on whatever streams", runs_of_a_program_never_overlap, 0, 0 },
-    { 16, "runs of a program lose no update", runs_of_a_program_lose_no_update, 0, 0 },
-    { 16, "runs from many threads never overlap", runs_from_many_threads_never_overlap, NEEDS_THREADS, 0 },
-    { 16, "crossed runs of two programs do not deadlock", crossed_runs_do_not_deadlock, 0, 0 },
-    { 16, "a run that failed or was dropped is over", a_run_that_failed_or_was_dropped_is_over, NEEDS_GATE, 0 },
-    { 16, "a recording takes no depend, no submit, no wait", a_recording_has_no_place_in_time, 0, 0 },
-    { 16, "a recording stream records one program after another", a_recording_stream_records_one_program_after_another, 0, 0 },
-    { 16, "runs inside a program are flattened", runs_inside_a_program_are_flattened, 0, 0 },
-    { 16, "the graph of a program is the true one", the_graph_is_the_true_one, 0, 0 },
+    { 16, "a program leaves what its commands would one after another", a_program_leaves_what_its_commands_would },
+    { 16, "runs keep their place among the commands of their stream", runs_keep_their_place_in_the_stream },
+    { 16, "a program runs 2000 times", a_program_runs_two_thousand_times },
+    { 16, "a program of 5000 commands runs", a_program_of_five_thousand_commands_runs },
+    { 16, "host calls and timestamps in a program are in order", host_calls_in_a_program_are_in_order },
+    { 16, "runs of a program never overlap, on whatever streams", runs_of_a_program_never_overlap },
+    { 16, "runs of a program lose no update", runs_of_a_program_lose_no_update },
+    { 16, "runs from many threads never overlap", runs_from_many_threads_never_overlap, NEEDS_THREADS },
+    { 16, "crossed runs of two programs do not deadlock", crossed_runs_do_not_deadlock },
+    { 16, "a run that failed or was dropped is over", a_run_that_failed_or_was_dropped_is_over, NEEDS_GATE },
+    { 16, "a recording takes no depend, no submit, no wait", a_recording_has_no_place_in_time },
+    { 16, "a recording stream records one program after another",
+      a_recording_stream_records_one_program_after_another },
+    { 16, "runs inside a program are flattened", runs_inside_a_program_are_flattened },
+    { 16, "the graph of a program is the true one", the_graph_is_the_true_one },
     { 0 },
 };

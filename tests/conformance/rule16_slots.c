@@ -1,5 +1,5 @@
-/* Rule 16, continued: slots. Each kind of slot takes its value from the run; slots are checked at each run like arguments
- * at encode, and an overlap that would break the recorded order is refused. */
+/* Rule 16, continued: slots. Each kind of slot takes its value from the run; slots are checked at each run like
+ * arguments at encode, and an overlap that would break the recorded order is refused. */
 #include "conform.h"
 
 #define SIZE 1024
@@ -41,11 +41,15 @@ static void ranges_come_from_the_run(conform_test *t) {
     enum { FILLED, COPY_TO, COPY_FROM, ARGUMENT, USED };
     rlx_stream *s = conform_stream(t, 0), *recording = conform_stream(t, RLX_STREAM_RECORD);
     rlx_buffer *x = conform_buffer(t, 8 * SIZE), *small = conform_buffer(t, SIZE);
-    const rlx_arg args[] = { rlx_arg_slot(ARGUMENT), rlx_arg_u32(3), rlx_arg_u32(1), rlx_arg_u32(WORDS), rlx_arg_u32(1) };
+    const rlx_arg args[] = { rlx_arg_slot(ARGUMENT), rlx_arg_u32(3), rlx_arg_u32(1), rlx_arg_u32(WORDS),
+                             rlx_arg_u32(1) };
     const rlx_use uses[] = { { rlx_slot_range(USED, 0), RLX_READ } };
     CHECK_OK(t, rlx_stream_fill(recording, rlx_slot_range(FILLED, SIZE), 5, 4));
     CHECK_OK(t, rlx_stream_copy(recording, rlx_slot_range(COPY_TO, 100), rlx_slot_range(COPY_FROM, 100)));
-    CHECK_OK(t, rlx_stream_dispatch(recording, affine(t), &(rlx_dispatch){ .groups = { WORDS / 64 }, .args = args, .arg_count = 5, .uses = uses, .use_count = 1 }));
+    CHECK_OK(t, rlx_stream_dispatch(
+                    recording, affine(t),
+                    &(rlx_dispatch){
+                        .groups = { WORDS / 64 }, .args = args, .arg_count = 5, .uses = uses, .use_count = 1 }));
     rlx_program *program = conform_finish(t, recording);
     uint32_t words[8 * WORDS];
     for (uint32_t r = 0; r < 6; r++) {
@@ -80,10 +84,12 @@ static void a_slot_may_stand_in_many_commands(conform_test *t) {
     enum { RANGE, VALUE };
     rlx_stream *s = conform_stream(t, 0), *recording = conform_stream(t, RLX_STREAM_RECORD);
     rlx_buffer *x = conform_buffer(t, SIZE), *y = conform_buffer(t, SIZE);
-    const rlx_arg args[] = { rlx_arg_slot(RANGE), rlx_arg_slot(VALUE), rlx_arg_slot(VALUE), rlx_arg_u32(WORDS), rlx_arg_u32(1) };
+    const rlx_arg args[] = { rlx_arg_slot(RANGE), rlx_arg_slot(VALUE), rlx_arg_slot(VALUE), rlx_arg_u32(WORDS),
+                             rlx_arg_u32(1) };
     const rlx_dispatch dispatch = { .groups = { WORDS / 64 }, .args = args, .arg_count = 5 };
     CHECK_OK(t, rlx_stream_fill(recording, rlx_slot_range(RANGE, SIZE), 1, 4));
-    for (int i = 0; i < 3; i++) CHECK_OK(t, rlx_stream_dispatch(recording, affine(t), &dispatch)); /* each after the one before */
+    for (int i = 0; i < 3; i++)
+        CHECK_OK(t, rlx_stream_dispatch(recording, affine(t), &dispatch)); /* each after the one before */
     rlx_program *program = conform_finish(t, recording);
     CHECK_EQUAL(t, rlx_program_info(program)->slots, 2);
     for (uint32_t r = 2; r < 10; r++) {
@@ -103,8 +109,10 @@ static void values_come_from_the_run(conform_test *t) {
     for (uint32_t i = 0; i < WORDS; i++) ones[i] = 1;
     conform_put(t, rlx_whole(x), ones);
     conform_set(t, rlx_whole(y), 0);
-    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(x)), rlx_arg_buffer(rlx_whole(y)), rlx_arg_slot(A), rlx_arg_slot(N) };
-    CHECK_OK(t, rlx_stream_dispatch(recording, conform_kernel_of(t, t->device, CONFORM_AXPY), &(rlx_dispatch){ .groups = { WORDS / 64 }, .args = args, .arg_count = 4 }));
+    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(x)), rlx_arg_buffer(rlx_whole(y)), rlx_arg_slot(A),
+                             rlx_arg_slot(N) };
+    CHECK_OK(t, rlx_stream_dispatch(recording, conform_kernel_of(t, t->device, CONFORM_AXPY),
+                                    &(rlx_dispatch){ .groups = { WORDS / 64 }, .args = args, .arg_count = 4 }));
     rlx_program *program = conform_finish(t, recording);
     float expected[2] = { 0, 0 }; /* of the first and the last word */
     for (uint32_t r = 0; r < RUNS; r++) {
@@ -117,18 +125,21 @@ static void values_come_from_the_run(conform_test *t) {
     CHECK_OK(t, rlx_stream_submit_and_wait(s, t->patience));
     float got[WORDS];
     conform_get(t, got, rlx_whole(y));
-    CHECK(t, got[0] == expected[0] && got[WORDS - 1] == expected[1], "sums of the values of 50 runs, %g and %g; got %g and %g",
-          (double)expected[0], (double)expected[1], (double)got[0], (double)got[WORDS - 1]);
+    CHECK(t, got[0] == expected[0] && got[WORDS - 1] == expected[1],
+          "sums of the values of 50 runs, %g and %g; got %g and %g", (double)expected[0], (double)expected[1],
+          (double)got[0], (double)got[WORDS - 1]);
 }
 
 static void the_grid_comes_from_the_run(conform_test *t) {
     rlx_stream *s = conform_stream(t, 0), *recording = conform_stream(t, RLX_STREAM_RECORD);
     rlx_buffer *y = conform_buffer(t, 64 * 16);
     const rlx_arg arg = rlx_arg_buffer(rlx_whole(y));
-    CHECK_OK(t, rlx_stream_dispatch(recording, conform_kernel_of(t, t->device, CONFORM_WHERE),
-                                    &(rlx_dispatch){ .groups = { 9 }, .args = &arg, .arg_count = 1, .groups_slot = rlx_slot(3) }));
+    CHECK_OK(t, rlx_stream_dispatch(
+                    recording, conform_kernel_of(t, t->device, CONFORM_WHERE),
+                    &(rlx_dispatch){ .groups = { 9 }, .args = &arg, .arg_count = 1, .groups_slot = rlx_slot(3) }));
     rlx_program *program = conform_finish(t, recording);
-    const uint32_t grids[][3] = { { 1, 1, 1 }, { 64, 1, 1 }, { 1, 64, 1 }, { 1, 1, 64 }, { 4, 4, 4 }, { 3, 5, 2 }, { 7, 2, 1 } };
+    const uint32_t grids[][3] = { { 1, 1, 1 }, { 64, 1, 1 }, { 1, 64, 1 }, { 1, 1, 64 },
+                                  { 4, 4, 4 }, { 3, 5, 2 },  { 7, 2, 1 } };
     for (size_t g = 0; g < sizeof grids / sizeof *grids; g++) {
         rlx_slot_value value = { .slot = 3 };
         memcpy(value.groups, grids[g], sizeof value.groups);
@@ -178,12 +189,14 @@ static void commands_run_where_their_slot_is_enabled(conform_test *t) {
     CHECK_EQUAL(t, atomic_load(calls), expected_calls);
 }
 
-/* Values given to a run inside a recording are recorded with it; what it leaves open would have nobody to fill it in. */
+/* Values given to a run inside a recording are recorded with it: nobody else would fill in what it leaves open. */
 static void a_run_inside_a_program_keeps_its_values(conform_test *t) {
     rlx_stream *s = conform_stream(t, 0), *recording = conform_stream(t, RLX_STREAM_RECORD);
     rlx_buffer *x = conform_buffer(t, SIZE);
-    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(x)), rlx_arg_u32(10), rlx_arg_slot(0), rlx_arg_u32(WORDS), rlx_arg_u32(1) };
-    CHECK_OK(t, rlx_stream_dispatch(recording, affine(t), &(rlx_dispatch){ .groups = { WORDS / 64 }, .args = args, .arg_count = 5 }));
+    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(x)), rlx_arg_u32(10), rlx_arg_slot(0), rlx_arg_u32(WORDS),
+                             rlx_arg_u32(1) };
+    CHECK_OK(t, rlx_stream_dispatch(recording, affine(t),
+                                    &(rlx_dispatch){ .groups = { WORDS / 64 }, .args = args, .arg_count = 5 }));
     rlx_program *inner = conform_finish(t, recording);
     CHECK_STATUS(t, rlx_stream_run(recording, inner, NULL), RLX_ERROR_INVALID);
     CHECK_OK(t, rlx_stream_fill(recording, rlx_whole(x), 0, 4));
@@ -195,7 +208,8 @@ static void a_run_inside_a_program_keeps_its_values(conform_test *t) {
     rlx_program *outer = conform_finish(t, recording);
     CHECK_EQUAL(t, rlx_program_info(outer)->slots, 0);
     CHECK_EQUAL(t, rlx_program_info(outer)->commands, 4);
-    CHECK_OK(t, run(s, inner, &(rlx_slot_value){ .slot = 0, .u32 = 5 }, 1)); /* a run of the inner one changes nothing in the outer */
+    CHECK_OK(t, run(s, inner, &(rlx_slot_value){ .slot = 0, .u32 = 5 },
+                    1)); /* a run of the inner one changes nothing in the outer */
     for (int again = 0; again < 2; again++) {
         CHECK_OK(t, rlx_stream_run(s, outer, NULL));
         CHECK_OK(t, rlx_stream_submit_and_wait(s, t->patience));
@@ -224,10 +238,12 @@ static checked make_checked(conform_test *t) {
                   .foreign = conform_buffer_on(t, conform_open_again(t), ROOM),
                   .host = conform_memory(t, SIZE) };
     rlx_stream *recording = conform_stream(t, RLX_STREAM_RECORD);
-    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(c.y)), rlx_arg_buffer(rlx_whole(c.y)), rlx_arg_slot(RANGE_SLOT), rlx_arg_slot(VALUE_SLOT) };
+    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(c.y)), rlx_arg_buffer(rlx_whole(c.y)), rlx_arg_slot(RANGE_SLOT),
+                             rlx_arg_slot(VALUE_SLOT) };
     CHECK_OK(t, rlx_stream_write_slot(recording, rlx_whole(c.y), HOST_SLOT));
-    CHECK_OK(t, rlx_stream_dispatch(recording, conform_kernel_of(t, t->device, CONFORM_COMBINE),
-                                    &(rlx_dispatch){ .args = args, .arg_count = 4, .groups_slot = rlx_slot(GRID_SLOT) }));
+    CHECK_OK(t,
+             rlx_stream_dispatch(recording, conform_kernel_of(t, t->device, CONFORM_COMBINE),
+                                 &(rlx_dispatch){ .args = args, .arg_count = 4, .groups_slot = rlx_slot(GRID_SLOT) }));
     CHECK_OK(t, rlx_stream_copy(recording, rlx_part(c.y, 0, 64), rlx_slot_range(RANGE_SLOT, 64)));
     c.program = conform_finish(t, recording);
     conform_set(t, rlx_whole(c.x), 0x11);
@@ -254,11 +270,15 @@ static void slots_are_checked_at_each_run(conform_test *t) {
         { "a range behind the end", { .slot = RANGE_SLOT, .range = rlx_part(c.x, 4 * SIZE, 64) }, range },
         { "a range of the wrong size", { .slot = RANGE_SLOT, .range = rlx_part(c.x, 0, 128) }, invalid | range },
         { "a range that is too short", { .slot = RANGE_SLOT, .range = rlx_part(c.x, 0, 60) }, invalid | range },
-        { "a range that overflows", { .slot = RANGE_SLOT, .range = rlx_part(c.x, UINT64_MAX - 255, 512) }, invalid | range },
+        { "a range that overflows",
+          { .slot = RANGE_SLOT, .range = rlx_part(c.x, UINT64_MAX - 255, 512) },
+          invalid | range },
         { "a range without a buffer", { .slot = RANGE_SLOT, .range = rlx_part(NULL, 0, 64) }, invalid },
         { "a range of another device", { .slot = RANGE_SLOT, .range = rlx_part(c.foreign, 0, 64) }, invalid },
         { "a slot for a slot", { .slot = RANGE_SLOT, .range = rlx_slot_range(1, 64) }, invalid },
-        { "an argument that overlaps another", { .slot = RANGE_SLOT, .range = rlx_part(c.y, SIZE / 2, 64) }, CONFORM_BIT(RLX_ERROR_ALIAS) },
+        { "an argument that overlaps another",
+          { .slot = RANGE_SLOT, .range = rlx_part(c.y, SIZE / 2, 64) },
+          CONFORM_BIT(RLX_ERROR_ALIAS) },
         { "a host pointer that is NULL", { .slot = HOST_SLOT, .host = NULL }, invalid },
         { "another slot twice", { .slot = GRID_SLOT, .groups = { 1, 1, 1 } }, invalid },
         { "a slot that is not there", { .slot = 77, .u32 = 1 }, invalid },
@@ -271,8 +291,8 @@ static void slots_are_checked_at_each_run(conform_test *t) {
         fill_values(&c, values);
         values[places[i]] = cases[i].wrong;
         rlx_status status = run(c.s, c.program, values, SLOTS);
-        CHECK(t, (uint32_t)status < 32 && (cases[i].expected & CONFORM_BIT(status)), "%s is refused; got %s: %s", cases[i].words,
-              conform_status_name(status), status ? rlx_last_error() : "it was taken");
+        CHECK(t, (uint32_t)status < 32 && (cases[i].expected & CONFORM_BIT(status)), "%s is refused; got %s: %s",
+              cases[i].words, conform_status_name(status), status ? rlx_last_error() : "it was taken");
         CHECK(t, rlx_last_error()[0] != '\0', "a message");
     }
     CHECK_OK(t, rlx_stream_submit_and_wait(c.s, t->patience)); /* as it was: none of them runs */
@@ -321,8 +341,8 @@ static void missing_and_surplus_values_are_refused(conform_test *t) {
 static void an_overlap_that_would_break_the_order_is_refused(conform_test *t) {
     rlx_stream *s = conform_stream(t, 0), *recording = conform_stream(t, RLX_STREAM_RECORD);
     rlx_buffer *a = conform_buffer(t, 2 * SIZE), *b = conform_buffer(t, SIZE);
-    CHECK_OK(t, rlx_stream_fill(recording, rlx_part(a, 0, SIZE), 7, 4));                    /* writes a */
-    CHECK_OK(t, rlx_stream_copy(recording, rlx_whole(b), rlx_slot_range(0, SIZE)));          /* reads the slot's range */
+    CHECK_OK(t, rlx_stream_fill(recording, rlx_part(a, 0, SIZE), 7, 4));            /* writes a */
+    CHECK_OK(t, rlx_stream_copy(recording, rlx_whole(b), rlx_slot_range(0, SIZE))); /* reads the slot's range */
     rlx_program *program = conform_finish(t, recording);
     conform_set(t, rlx_part(a, SIZE, SIZE), 0x22);
     conform_set(t, rlx_whole(b), 0);
@@ -344,7 +364,8 @@ static void overlaps_of_slots_with_each_other_are_refused(conform_test *t) {
     CHECK_OK(t, rlx_stream_fill(recording, rlx_slot_range(0, SIZE), 7, 4));
     CHECK_OK(t, rlx_stream_fill(recording, rlx_slot_range(1, SIZE), 8, 4));
     rlx_program *program = conform_finish(t, recording);
-    rlx_slot_value values[] = { { .slot = 0, .range = rlx_part(a, 0, SIZE) }, { .slot = 1, .range = rlx_part(a, SIZE / 2, SIZE) } };
+    rlx_slot_value values[] = { { .slot = 0, .range = rlx_part(a, 0, SIZE) },
+                                { .slot = 1, .range = rlx_part(a, SIZE / 2, SIZE) } };
     CHECK_STATUS(t, run(s, program, values, 2), RLX_ERROR_ALIAS);
     values[1].range = rlx_part(a, SIZE, SIZE);
     CHECK_OK(t, run(s, program, values, 2));
@@ -353,8 +374,8 @@ static void overlaps_of_slots_with_each_other_are_refused(conform_test *t) {
     CHECK_EQUAL(t, conform_get_u32(t, a, WORDS), 8);
 }
 
-/* A host pointer is memory too: what a run reads into it is what the same run writes from it later, in the recorded order,
- * or the run is refused. */
+/* A host pointer is memory too: what a run reads into it is what the same run writes from it later, in the recorded
+ * order, or the run is refused. */
 static void overlaps_of_host_pointers_keep_the_order(conform_test *t) {
     enum { SLOW = 20000 };
     rlx_stream *s = conform_stream(t, 0), *recording = conform_stream(t, RLX_STREAM_RECORD);
@@ -384,7 +405,7 @@ static void overlaps_of_host_pointers_keep_the_order(conform_test *t) {
 static void overlaps_that_break_nothing_are_taken(conform_test *t) {
     rlx_stream *s = conform_stream(t, 0), *recording = conform_stream(t, RLX_STREAM_RECORD);
     rlx_buffer *a = conform_buffer(t, SIZE), *b = conform_buffer(t, SIZE), *c = conform_buffer(t, SIZE);
-    CHECK_OK(t, rlx_stream_copy(recording, rlx_whole(b), rlx_whole(a)));            /* both only read */
+    CHECK_OK(t, rlx_stream_copy(recording, rlx_whole(b), rlx_whole(a))); /* both only read */
     CHECK_OK(t, rlx_stream_copy(recording, rlx_whole(c), rlx_slot_range(0, SIZE)));
     rlx_program *program = conform_finish(t, recording);
     conform_set(t, rlx_whole(a), 0x44);
@@ -401,13 +422,16 @@ static void a_slot_has_one_kind(conform_test *t) {
     rlx_buffer *x = conform_buffer(t, SIZE);
     uint32_t refused = 0;
     CHECK_OK(t, rlx_stream_write_slot(recording, rlx_whole(x), 0));
-    refused += rlx_stream_fill(recording, rlx_slot_range(0, SIZE), 1, 4) != RLX_OK; /* at encode, or when it is finished */
-    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(x)), rlx_arg_u32(1), rlx_arg_slot(0), rlx_arg_u32(1), rlx_arg_u32(1) };
-    refused += rlx_stream_dispatch(recording, affine(t), &(rlx_dispatch){ .groups = { 1 }, .args = args, .arg_count = 5 }) != RLX_OK;
+    refused +=
+        rlx_stream_fill(recording, rlx_slot_range(0, SIZE), 1, 4) != RLX_OK; /* at encode, or when it is finished */
+    const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(x)), rlx_arg_u32(1), rlx_arg_slot(0), rlx_arg_u32(1),
+                             rlx_arg_u32(1) };
+    refused += rlx_stream_dispatch(recording, affine(t),
+                                   &(rlx_dispatch){ .groups = { 1 }, .args = args, .arg_count = 5 }) != RLX_OK;
     rlx_program *program = NULL;
     rlx_status status = rlx_stream_finish(recording, NULL, &program);
-    CHECK(t, refused == 2 || status == RLX_ERROR_INVALID, "a slot that is a host pointer is no range and no value; finish returned %s",
-          conform_status_name(status));
+    CHECK(t, refused == 2 || status == RLX_ERROR_INVALID,
+          "a slot that is a host pointer is no range and no value; finish returned %s", conform_status_name(status));
     rlx_program_release(status ? NULL : program);
     rlx_stream_discard(recording);
     CHECK_OK(t, rlx_stream_fill(recording, rlx_slot_range(0, SIZE), 3, 4)); /* in another program it may be */
@@ -435,20 +459,21 @@ static void slots_have_numbers_below_the_limit(conform_test *t) {
 }
 
 const conform_case conform_rule16_slots[] = {
-    { 16, "host pointers come from the run", host_pointers_come_from_the_run, 0, 0 },
-    { 16, "ranges come from the run, for commands, arguments and uses", ranges_come_from_the_run, 0, 0 },
-    { 16, "a slot may stand in many commands", a_slot_may_stand_in_many_commands, 0, 0 },
-    { 16, "values come from the run", values_come_from_the_run, 0, 0 },
-    { 16, "the grid comes from the run", the_grid_comes_from_the_run, 0, 0 },
-    { 16, "commands run where their slot is enabled", commands_run_where_their_slot_is_enabled, 0, 0 },
-    { 16, "a run inside a program keeps its values", a_run_inside_a_program_keeps_its_values, 0, 0 },
-    { 16, "slots are checked at each run", slots_are_checked_at_each_run, 0, 0 },
-    { 16, "missing, surplus, crooked and excessive values are refused", missing_and_surplus_values_are_refused, 0, 0 },
-    { 16, "a range that would break the recorded order is refused", an_overlap_that_would_break_the_order_is_refused, 0, 0 },
-    { 16, "ranges of slots that overlap each other are refused", overlaps_of_slots_with_each_other_are_refused, 0, 0 },
-    { 16, "host pointers that overlap each other keep the recorded order, or are refused", overlaps_of_host_pointers_keep_the_order, 0, 0 },
-    { 16, "ranges that overlap and break nothing are taken", overlaps_that_break_nothing_are_taken, 0, 0 },
-    { 16, "a slot has one kind", a_slot_has_one_kind, 0, 0 },
-    { 16, "slots have numbers below RLX_SLOT_MAX", slots_have_numbers_below_the_limit, 0, 0 },
+    { 16, "host pointers come from the run", host_pointers_come_from_the_run },
+    { 16, "ranges come from the run, for commands, arguments and uses", ranges_come_from_the_run },
+    { 16, "a slot may stand in many commands", a_slot_may_stand_in_many_commands },
+    { 16, "values come from the run", values_come_from_the_run },
+    { 16, "the grid comes from the run", the_grid_comes_from_the_run },
+    { 16, "commands run where their slot is enabled", commands_run_where_their_slot_is_enabled },
+    { 16, "a run inside a program keeps its values", a_run_inside_a_program_keeps_its_values },
+    { 16, "slots are checked at each run", slots_are_checked_at_each_run },
+    { 16, "missing, surplus, crooked and excessive values are refused", missing_and_surplus_values_are_refused },
+    { 16, "a range that would break the recorded order is refused", an_overlap_that_would_break_the_order_is_refused },
+    { 16, "ranges of slots that overlap each other are refused", overlaps_of_slots_with_each_other_are_refused },
+    { 16, "host pointers that overlap each other keep the recorded order, or are refused",
+      overlaps_of_host_pointers_keep_the_order },
+    { 16, "ranges that overlap and break nothing are taken", overlaps_that_break_nothing_are_taken },
+    { 16, "a slot has one kind", a_slot_has_one_kind },
+    { 16, "slots have numbers below RLX_SLOT_MAX", slots_have_numbers_below_the_limit },
     { 0 },
 };

@@ -1,7 +1,7 @@
-/* Runs the tests. The parent makes no call of the library: it forks a child for each rule, which opens the device and runs
- * one test after another, telling the parent of each through a pipe. A test that fails ends its child, as nobody knows
- * what state it left; one that crashes ends it anyway, and one that hangs is ended by the parent. Each time a new child
- * goes on with the next test. So one wrong answer costs one test, and no device can stop the suite. */
+/* Runs the tests. The parent makes no call of the library: it forks a child for each rule, which opens the device and
+ * runs one test after another, telling the parent of each through a pipe. A test that fails ends its child, as nobody
+ * knows what state it left; one that crashes ends it anyway, and one that hangs is ended by the parent. Each time a
+ * new child goes on with the next test. So one wrong answer costs one test, and no device can stop the suite. */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 
 #include "report.h"
@@ -40,7 +40,7 @@ typedef struct runner {
     probe *probe;       /* shared with children */
     conform_step *step; /* the same */
     conform_report report;
-    uint32_t exercised; /* RLX_CAN_ bits that tests which passed have used */
+    uint32_t exercised;         /* RLX_CAN_ bits that tests which passed have used */
     char unclean[CONFORM_TEXT]; /* which children ended badly after their tests had passed */
     uint64_t ended_badly;
 } runner;
@@ -155,7 +155,9 @@ typedef struct child {
 
 /* One write of less than PIPE_BUF bytes: whole, whatever thread it comes from. */
 static void send_record(const child *c, record_kind kind, conform_result result) {
-    record r = { .kind = kind, .index = c->index, .result = result, .ms = (uint32_t)((conform_now_ns() - c->began) / 1000000) };
+    record r = {
+        .kind = kind, .index = c->index, .result = result, .ms = (uint32_t)((conform_now_ns() - c->began) / 1000000)
+    };
     memcpy(r.text, c->process.text, sizeof r.text);
     while (write(c->pipe, &r, sizeof r) < 0 && errno == EINTR) continue;
 }
@@ -194,8 +196,8 @@ static void note_unclean(runner *r, const conform_case *test, int status) {
     conform_name(test, name, sizeof name);
     size_t used = strlen(r->unclean);
     snprintf(r->unclean + used, sizeof r->unclean - used, "# %s %d, after: %s\n",
-             WIFSIGNALED(status) ? "ended by signal" : "exit status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
-             name);
+             WIFSIGNALED(status) ? "ended by signal" : "exit status",
+             WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), name);
     r->ended_badly++;
 }
 
@@ -208,11 +210,13 @@ static void add_outcome(runner *r, uint32_t index, conform_result result, uint32
 static void add_death(runner *r, uint32_t index, bool hung, int status, uint32_t ms) {
     char text[CONFORM_TEXT], how[100];
     if (hung) snprintf(how, sizeof how, "no end after %u s (--timeout)", r->options->timeout_s);
-    else if (WIFSIGNALED(status)) snprintf(how, sizeof how, "the process was ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else if (WIFSIGNALED(status))
+        snprintf(how, sizeof how, "the process was ended by signal %d (%s)", WTERMSIG(status),
+                 strsignal(WTERMSIG(status)));
     else snprintf(how, sizeof how, "the process exited with status %d", WEXITSTATUS(status));
     conform_step last = *r->step;
-    snprintf(text, sizeof text, "# expected: the test ends\n# got: %s\n# last check: %s:%d: %s\n", how, last.line ? last.file : "none",
-             last.line, last.text);
+    snprintf(text, sizeof text, "# expected: the test ends\n# got: %s\n# last check: %s:%d: %s\n", how,
+             last.line ? last.file : "none", last.line, last.text);
     add_outcome(r, index, CONFORM_FAILED, ms, text);
 }
 
@@ -285,7 +289,8 @@ static void run_forked(runner *r) {
             continue;
         }
         char text[200];
-        snprintf(text, sizeof text, "%s %s", r->list[i]->needs & LACKS_CAPABILITY ? "needs a device without" : "needs", missing);
+        snprintf(text, sizeof text, "%s %s", r->list[i]->needs & LACKS_CAPABILITY ? "needs a device without" : "needs",
+                 missing);
         add_outcome(r, i++, CONFORM_SKIPPED, 0, text);
     }
 }
@@ -320,7 +325,8 @@ static void run_here(runner *r) {
         const char *missing = unmet(r, r->list[i]);
         char text[200];
         if (missing) {
-            snprintf(text, sizeof text, "%s %s", r->list[i]->needs & LACKS_CAPABILITY ? "needs a device without" : "needs", missing);
+            snprintf(text, sizeof text, "%s %s",
+                     r->list[i]->needs & LACKS_CAPABILITY ? "needs a device without" : "needs", missing);
             add_outcome(r, i, CONFORM_SKIPPED, 0, text);
             continue;
         }
@@ -337,8 +343,11 @@ static void run_here(runner *r) {
 
 /* ---- The whole ---- */
 
-static const conform_case claims = { .rule = CONFORM_CAPABILITY, .sentence = "every capability that is claimed is exercised by a test that passed" };
-static const conform_case clean = { .rule = 10, .sentence = "every process that ran these tests ended by itself, with status 0" };
+static const conform_case claims = { .rule = CONFORM_CAPABILITY,
+                                     .sentence =
+                                         "every capability that is claimed is exercised by a test that passed" };
+static const conform_case clean = { .rule = 10,
+                                    .sentence = "every process that ran these tests ended by itself, with status 0" };
 
 /* Two results about the run as a whole. */
 static void add_ends(runner *r) {
@@ -349,7 +358,8 @@ static void add_ends(runner *r) {
         outcome.result = CONFORM_SKIPPED;
         snprintf(text, sizeof text, "needs the whole suite (no --filter)");
     } else if (missing) {
-        snprintf(text, sizeof text, "# expected: a test for each of the bits 0x%x of rlx_device_properties.can\n# got: none for 0x%x\n",
+        snprintf(text, sizeof text,
+                 "# expected: a test for each of the bits 0x%x of rlx_device_properties.can\n# got: none for 0x%x\n",
                  r->probe->can, missing);
     }
     conform_report_add(&r->report, &claims, &outcome);

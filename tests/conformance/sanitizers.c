@@ -1,6 +1,6 @@
-/* In builds with a sanitizer: its allocator aborts the process where there is no memory, unless it is told to return NULL
- * as malloc does. Rule 10 asks for just that moment, so the suite tells it. The names are those that the sanitizers look
- * for; elsewhere nobody calls these functions. */
+/* In builds with a sanitizer: its allocator aborts the process where there is no memory, unless it is told to return
+ * NULL as malloc does. Rule 10 asks for just that moment, so the suite tells it. The names are those that the
+ * sanitizers look for; elsewhere nobody calls these functions. */
 
 #if defined(__GNUC__)
 #define EXPORTED __attribute__((visibility("default")))

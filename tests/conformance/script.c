@@ -6,7 +6,19 @@
 #define SPAN 400 /* bytes that a command touches at most */
 
 typedef enum kind {
-    FILL = 0, WRITE, WRITE_COPIED, COPY, READ, AFFINE, IOTA, COMBINE, FILL_ROWS, COPY_ROWS, WRITE_ROWS, READ_ROWS, KINDS,
+    FILL = 0,
+    WRITE,
+    WRITE_COPIED,
+    COPY,
+    READ,
+    AFFINE,
+    IOTA,
+    COMBINE,
+    FILL_ROWS,
+    COPY_ROWS,
+    WRITE_ROWS,
+    READ_ROWS,
+    KINDS,
 } kind;
 
 /* A place in one of the buffers. */
@@ -122,8 +134,10 @@ static void work_fill(unsigned char *at, uint64_t size, const command *c) {
 static void work_rows(unsigned char *dst, uint64_t dst_stride, const unsigned char *src, uint64_t src_stride,
                       const rlx_rows *rows) {
     unsigned char between[SIZE];
-    for (uint64_t i = 0; i < rows->rows; i++) memcpy(between + i * rows->row_bytes, src + i * src_stride, rows->row_bytes);
-    for (uint64_t i = 0; i < rows->rows; i++) memcpy(dst + i * dst_stride, between + i * rows->row_bytes, rows->row_bytes);
+    for (uint64_t i = 0; i < rows->rows; i++)
+        memcpy(between + i * rows->row_bytes, src + i * src_stride, rows->row_bytes);
+    for (uint64_t i = 0; i < rows->rows; i++)
+        memcpy(dst + i * dst_stride, between + i * rows->row_bytes, rows->row_bytes);
 }
 
 static void work_words(unsigned char *dst, const unsigned char *src, const unsigned char *third, const command *c) {
@@ -225,8 +239,8 @@ void conform_script_encode(conform_test *t, const conform_script *s, rlx_stream 
 }
 
 void conform_script_check(conform_test *t, const conform_script *s) {
-    static const char *const names[] = { "fill",    "write",     "copied write", "copy",       "read",      "affine", "iota",
-                                         "combine", "fill_rows", "copy_rows",    "write_rows", "read_rows" };
+    static const char *const names[] = { "fill", "write",   "copied write", "copy",      "read",       "affine",
+                                         "iota", "combine", "fill_rows",    "copy_rows", "write_rows", "read_rows" };
     unsigned char bytes[SIZE];
     for (uint32_t i = 0; i < s->count; i++) {
         const command *c = &s->commands[i];

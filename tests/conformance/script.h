@@ -1,5 +1,6 @@
 /* Random commands whose outcome is known: the same commands are worked out on the host, one after another. Streams and
- * programs may overlap them only where nobody can tell (rules 2 and 16), so whatever a device makes of them must be equal. */
+ * programs may overlap them only where nobody can tell (rules 2 and 16), so whatever a device makes of them must be
+ * equal. */
 #ifndef RLX_CONFORMANCE_SCRIPT_H
 #define RLX_CONFORMANCE_SCRIPT_H
 

@@ -22,7 +22,8 @@ uint64_t conform_now_ns(void) { return read_clock(CLOCK_MONOTONIC); }
 uint64_t conform_cpu_ns(void) { return read_clock(CLOCK_PROCESS_CPUTIME_ID); }
 
 void conform_sleep_us(uint32_t microseconds) {
-    struct timespec rest = { .tv_sec = (time_t)(microseconds / 1000000), .tv_nsec = (long)(microseconds % 1000000) * 1000 };
+    struct timespec rest = { .tv_sec = (time_t)(microseconds / 1000000),
+                             .tv_nsec = (long)(microseconds % 1000000) * 1000 };
     while (nanosleep(&rest, &rest) != 0) continue;
 }
 
@@ -61,9 +62,7 @@ int conform_in_child(int (*function)(void *user), void *user, uint32_t seconds) 
 
 /* ---- What the process prints ---- */
 
-static struct {
-    int out, err, file; /* what stdout and stderr were; the file in their place */
-} captured;
+static struct { int out, err, file; /* what stdout and stderr were; the file in their place */ } captured;
 
 void conform_capture_begin(conform_test *t) {
     char path[] = "/tmp/rlx-conform-XXXXXX";

@@ -1,0 +1,2 @@
+/* x[index] = value. */
+void poke(unsigned *x, unsigned index, unsigned value) { x[index] = value; }
