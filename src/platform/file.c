@@ -170,7 +170,8 @@ static bool write_and_close(int descriptor, const void *data, size_t size) {
         if (count <= 0) break;
         done += (size_t)count;
     }
-    return (close(descriptor) == 0) & (done == size);
+    bool closed = close(descriptor) == 0;
+    return closed && done == size;
 }
 
 bool rlx_file_create(const char *path, const void *data, size_t size) {

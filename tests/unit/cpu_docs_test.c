@@ -51,7 +51,7 @@ static bool compile(const char *folder, const char *name) {
                                 "-Werror", "-shared",  "-fPIC", include, "-o",      library,
                                 source,    NULL };
     rlx_process_result result = rlx_process_run(arguments, RLX_FOREVER, said, sizeof said);
-    return CHECK_STRING(said, "") & CHECK_INT(result.code, 0);
+    return CHECK_STRING(said, "") && CHECK_INT(result.code, 0);
 }
 
 /* ---- Through the interface ---- */
