@@ -1,6 +1,6 @@
 /* Lies that the core can be made to tell, one at a time, so that the conformance suite can be seen to catch them. They
- * exist in the test build alone (RLX_TEST_LIES); everywhere else the question has one answer, known to the compiler, and
- * nothing of them is left. tests/liars/lies.txt says what each one is. */
+ * exist in the test build alone (RLX_TEST_LIES); everywhere else the question has one answer, known to the compiler,
+ * and nothing of them is left. tests/liars/lies.txt says what each one is. */
 #ifndef RLX_LIES_H
 #define RLX_LIES_H
 

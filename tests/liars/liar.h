@@ -1,5 +1,5 @@
-/* The liar: a backend that wraps `cpu` and keeps every rule but the one that RLX_LIE names. Without RLX_LIE it is honest,
- * which shows that whatever the suite then finds is the lie's own doing. lies.txt says what each lie is.
+/* The liar: a backend that wraps `cpu` and keeps every rule but the one that RLX_LIE names. Without RLX_LIE it is
+ * honest, which shows that whatever the suite finds with it is the lie's own doing. lies.txt says what each lie is.
  *
  *     core --submit--> stream.c --rewritten batch--> cpu --complete--> stream.c --perhaps something else--> core
  *                      (rewrite.c copies every packet; commands.c makes a copy wrong)
