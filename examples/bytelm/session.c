@@ -40,6 +40,7 @@ typedef struct session {
     FILE *losses;
     double began, looked; /* on report_clock: the start of the training, and how long looks have taken */
     double seconds;       /* of training */
+    int interrupted;      /* by the signal of this number, during the training */
     double recent;        /* mean of the last losses, in bits */
     unsigned char sample[CONTEXT + SAMPLE_SIZE];
     char message[640];
@@ -191,6 +192,7 @@ static bool train(session *s) {
         }
         if (!train_one(s)) return false;
     }
+    s->interrupted = (int)stopped_by;
     if (!land(s)) return false;
     s->seconds = report_clock() - s->began - s->looked;
     return true;
@@ -233,7 +235,7 @@ static bool tell(session *s) {
         .order0 = s->entropy.order0,
         .order1 = s->entropy.order1,
         .train = s->recent,
-        .interrupted = stopped_by != 0,
+        .interrupted = s->interrupted != 0,
         .prompt = s->sample,
         .prompt_size = CONTEXT,
         .sample = s->sample + CONTEXT,
@@ -275,8 +277,9 @@ int session_run(const options *o, learner *l) {
         fprintf(stderr, "%s: cannot write %s: %s\n", o->program, o->losses, strerror(errno));
         good = false;
     }
+    int code = !good ? EXIT_FAILED : s->interrupted ? 128 + s->interrupted : EXIT_GOOD;
     text_close(&s->text);
     free(s->model.state);
     free(s);
-    return !good ? EXIT_FAILED : stopped_by ? 128 + (int)stopped_by : EXIT_GOOD;
+    return code;
 }
