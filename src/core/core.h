@@ -71,6 +71,7 @@ bool rlx_object_try_retain(rlx_object *object);
 void rlx_object_release(rlx_object *object);
 void rlx_object_init(rlx_object *object, rlx_object_type type, rlx_device *device);
 void rlx_object_reap(rlx_device *device); /* destroys what lies in the graveyard */
+void rlx_device_chores(rlx_device *device); /* on its owner's thread: all that has waited for that, if anything has */
 
 /* ---- Device (device.c) ---- */
 
@@ -94,10 +95,11 @@ struct rlx_device {
     rlx_health health;         /* first failure and count */
     struct rlx_poller *poller; /* polled devices that are not caller-driven: started with the first stream */
     rlx_mutex run_lock;        /* guards the last run of every program (rule 16); not nested in `lock` */
-    rlx_device *next_dead;     /* thread-bound, last reference dropped elsewhere: in device.c's list */
+    _Atomic bool chores;       /* thread-bound: the graveyard, or a released stream, needs the owner */
+    rlx_device *next_bound;    /* in device.c's list of thread-bound devices */
 };
 
-/* FORKED, THREAD (bound elsewhere); on the owner's thread it also reaps the graveyard. NULL is INVALID. */
+/* FORKED, THREAD (bound elsewhere); on the owner's thread it also does the chores. NULL is INVALID. */
 rlx_status rlx_device_enter(rlx_device *device);
 /* The status of a lost device with its message, or RLX_OK. */
 rlx_status rlx_device_check_lost(rlx_device *device);

@@ -1,8 +1,11 @@
 /* Devices: opening one by name, its properties, memory figures and health, and the check at the head of every call.
  *
  * A device closes when its last reference goes: the user's, and one for each object. That may happen on a thread of
- * the backend, inside a completion. A thread-bound device whose last reference goes elsewhere waits in a list until its own
- * thread opens a device or exits the process. */
+ * the backend, inside a completion.
+ *
+ * THREAD-BOUND DEVICES leave what only their own thread may do as chores: other threads release objects, and make batches of
+ * released streams ready. The owner does them whenever it calls with anything of the device, and when it opens another
+ * one, as it may have let go of all that it had. A device whose last reference goes elsewhere waits for that, too. */
 #include <string.h>
 
 #include "core.h"
@@ -12,8 +15,8 @@
 _Atomic uint32_t rlx_caller_driven_devices;
 
 static struct {
-    rlx_mutex lock;   /* guards dead */
-    rlx_device *dead; /* thread-bound devices released elsewhere */
+    rlx_mutex lock;    /* guards bound, and takes no other */
+    rlx_device *bound; /* all thread-bound devices; refs 0: to be closed by the owner */
 } devices = { RLX_MUTEX_INIT, NULL };
 
 rlx_status rlx_check_next(const void *next, const char *descriptor) {
@@ -38,12 +41,30 @@ rlx_status rlx_device_enter(rlx_device *device) {
     if (device->owner != rlx_thread_id() && !rlx_lie("bound-to-no-thread"))
         return rlx_fail(RLX_ERROR_THREAD, "%s: the device is bound to the thread that opened it; call from there",
                         device->name);
-    rlx_object_reap(device);
+    rlx_device_chores(device);
     return RLX_OK;
+}
+
+/* ---- Life ---- */
+
+static void list_bound(rlx_device *device) {
+    rlx_lock(&devices.lock);
+    device->next_bound = devices.bound;
+    devices.bound = device;
+    rlx_unlock(&devices.lock);
+}
+
+static void unlist_bound(rlx_device *device) {
+    rlx_lock(&devices.lock);
+    rlx_device **link = &devices.bound;
+    while (*link != device) link = &(*link)->next_bound;
+    *link = device->next_bound;
+    rlx_unlock(&devices.lock);
 }
 
 static void device_close(rlx_device *device) {
     rlx_poller_stop(device);
+    if (device->owner) unlist_bound(device);
     if (device->handle) device->backend.device_close(device->handle);
     if (device->caller_driven) atomic_fetch_sub(&rlx_caller_driven_devices, 1);
     rlx_mutex_destroy(&device->run_lock);
@@ -51,25 +72,43 @@ static void device_close(rlx_device *device) {
     rlx_free(device);
 }
 
-/* Closes the thread-bound devices of this thread that were released elsewhere. */
-static void devices_reap(void) {
-    rlx_lock(&devices.lock);
-    rlx_device **link = &devices.dead, *mine = NULL;
-    while (*link) {
-        rlx_device *device = *link;
-        if (device->owner != rlx_thread_id()) {
-            link = &device->next_dead;
-            continue;
-        }
-        *link = device->next_dead;
-        device->next_dead = mine;
-        mine = device;
+/* A released stream of which something could be handed over, retained; NULL if there is none. */
+static rlx_stream *find_orphan(rlx_device *device) {
+    rlx_stream *found = NULL;
+    rlx_lock(&device->lock);
+    for (rlx_stream *stream = device->streams; stream && !found; stream = stream->device_next) {
+        rlx_lock(&stream->timeline->lock);
+        bool orphan = stream->released && rlx_stream_ready(stream);
+        rlx_unlock(&stream->timeline->lock);
+        if (orphan && rlx_object_try_retain(&stream->object)) found = stream;
     }
-    rlx_unlock(&devices.lock);
-    while (mine) {
-        rlx_device *next = mine->next_dead;
-        device_close(mine);
-        mine = next;
+    rlx_unlock(&device->lock);
+    return found;
+}
+
+void rlx_device_chores(rlx_device *device) {
+    if (!atomic_load_explicit(&device->chores, memory_order_relaxed) || !atomic_exchange(&device->chores, false))
+        return;
+    rlx_object_reap(device);
+    bool pumped = true; /* false: an outer call on this thread will do it */
+    for (rlx_stream *stream; pumped && (stream = find_orphan(device)) != NULL;) {
+        pumped = rlx_stream_pump(stream);
+        rlx_object_release(&stream->object);
+    }
+}
+
+/* Those of this thread's devices that it might have no other occasion for. */
+static void devices_reap(void) {
+    for (;;) {
+        rlx_lock(&devices.lock);
+        rlx_device *device = devices.bound;
+        while (device &&
+               (device->owner != rlx_thread_id() || (atomic_load(&device->refs) && !atomic_load(&device->chores))))
+            device = device->next_bound;
+        if (device) atomic_fetch_add(&device->refs, 1); /* also from 0: nobody else closes it */
+        rlx_unlock(&devices.lock);
+        if (!device) return;
+        rlx_device_release(device);
     }
 }
 
@@ -91,6 +130,7 @@ static rlx_status device_open(const rlx_registry_device *found, const rlx_device
     device->caller_driven = device->properties.progress == RLX_PROGRESS_CALLER || device->owner;
     device->polled = !(device->backend.flags & (RLX_BACKEND_SYNCHRONOUS | RLX_BACKEND_COMPLETES));
     if (device->caller_driven) atomic_fetch_add(&rlx_caller_driven_devices, 1);
+    if (device->owner) list_bound(device);
     *result = device;
     return RLX_OK;
 
@@ -140,20 +180,10 @@ void rlx_device_retain(rlx_device *device) {
 
 void rlx_device_release(rlx_device *device) {
     if (!device || rlx_forked()) return;
-    if (device->owner && device->owner == rlx_thread_id()) {
-        atomic_fetch_add_explicit(&device->refs, 1, memory_order_relaxed); /* reaping drops references too */
-        rlx_object_reap(device);
-        atomic_fetch_sub_explicit(&device->refs, 1, memory_order_relaxed);
-    }
-    if (atomic_fetch_sub_explicit(&device->refs, 1, memory_order_acq_rel) != 1) return;
-    if (device->owner && device->owner != rlx_thread_id()) {
-        rlx_lock(&devices.lock);
-        device->next_dead = devices.dead;
-        devices.dead = device;
-        rlx_unlock(&devices.lock);
-        return;
-    }
-    device_close(device);
+    bool elsewhere = device->owner && device->owner != rlx_thread_id();
+    if (device->owner && !elsewhere) rlx_device_chores(device); /* while there is a reference for sure */
+    /* Elsewhere nothing of it may be touched any more after this: its owner may be closing it. */
+    if (atomic_fetch_sub_explicit(&device->refs, 1, memory_order_acq_rel) == 1 && !elsewhere) device_close(device);
 }
 
 const rlx_device_properties *rlx_device_info(const rlx_device *device) { return device ? &device->properties : NULL; }

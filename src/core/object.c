@@ -1,6 +1,6 @@
 /* Objects: one reference count for everything that belongs to a device. The last release destroys at once, on whatever
  * thread it happens, except on a thread-bound device: there the object waits in the device's graveyard until its own
- * thread next calls (rlx_device_enter). Every object holds its device, so that the order of releases never matters. */
+ * thread next calls (rlx_device_chores). Every object holds its device, so that the order of releases never matters. */
 #include "core.h"
 #include "program.h"
 #include "stream.h"
@@ -41,6 +41,7 @@ void rlx_object_release(rlx_object *object) {
         rlx_lock(&device->lock);
         object->next_dead = device->graveyard;
         device->graveyard = object;
+        atomic_store(&device->chores, true);
         rlx_unlock(&device->lock);
         return;
     }

@@ -317,11 +317,12 @@ void rlx_stream_kick(rlx_stream *stream) {
         return;
     }
     rlx_lock(&stream->timeline->lock);
-    /* No caller will come: whoever is here does it, unless the device allows one thread only. */
-    bool abandoned = stream->released && (!stream->device->owner || stream->device->owner == rlx_thread_id());
+    bool released = stream->released; /* no caller will come */
     rlx_unlock(&stream->timeline->lock);
-    if (abandoned) rlx_stream_pump(stream);
-    else rlx_drivers_wake();
+    bool allowed = !stream->device->owner || stream->device->owner == rlx_thread_id();
+    if (released && allowed) rlx_stream_pump(stream);
+    if (released && !allowed) atomic_store(&stream->device->chores, true);
+    rlx_drivers_wake();
 }
 
 /* ---- Complete ---- */
