@@ -93,10 +93,11 @@ typedef struct member {
     uint32_t ended;    /* segments that the run has not been told of yet */
 } member;
 
-/* Under the lock, which is released: wakes workers for what is in the heap, if its longest way is worth it. */
+/* Under the lock, which is released: wakes workers for what is in the heap, if its longest way is worth it. In the first
+ * run nobody knows, and it is tried. */
 static void offer_and_unlock(rlx_cpu_program *program) {
     uint32_t count = program->ready_count;
-    bool worth = count && program->rank_ns[program->ready[0]] >= RLX_CPU_WAKE_NS;
+    bool worth = count && (program->runs == 1 || program->rank_ns[program->ready[0]] >= RLX_CPU_WAKE_NS);
     rlx_cpu_offer_want(program->pool, &program->offer, count);
     rlx_cpu_pool_wake_and_unlock(program->pool, worth ? count : 0);
 }
