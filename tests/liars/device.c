@@ -129,5 +129,6 @@ const rlx_backend *rlx_backend_entry(const rlx_host *host) {
         return NULL;
     }
     lie = getenv("RLX_LIE");
+    if (lie && !*lie) lie = NULL;
     return &table;
 }
