@@ -41,12 +41,8 @@ static rlx_status open_stream(rlx_stream *stream, const rlx_stream_desc *desc) {
         status = device->backend.stream_open(device->handle, desc, &stream->sink, &stream->handle);
         if (status) (void)rlx_fail_within(status, "%s: a stream", device->name);
     }
-    if (status) {
-        rlx_timeline_close(stream->timeline);
-        return status;
-    }
-    list_stream(stream);
-    return RLX_OK;
+    if (status) rlx_timeline_close(stream->timeline);
+    return status;
 }
 
 rlx_status rlx_stream_create(rlx_device *device, const rlx_stream_desc *desc, rlx_stream **result) {
@@ -74,8 +70,11 @@ rlx_status rlx_stream_create(rlx_device *device, const rlx_stream_desc *desc, rl
         return status;
     }
     rlx_object_init(&stream->object, RLX_OBJECT_STREAM, device);
-    *result = stream;
-    return RLX_OK;
+    if (stream->timeline) list_stream(stream);
+    status = rlx_device_check_lost(device); /* again: whoever lost it may have looked through the list before */
+    if (status) rlx_object_release(&stream->object);
+    else *result = stream;
+    return status;
 }
 
 void rlx_stream_release(rlx_stream *stream) {

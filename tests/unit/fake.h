@@ -27,6 +27,7 @@ static struct {
     _Atomic rlx_status wait;   /* what wait returns, unless it is RLX_OK */
     void (*on_submit)(fake_stream *stream, const rlx_batch *batch); /* NULL, or called first, under no lock */
     void (*on_query)(fake_stream *stream, const rlx_fault *fault);  /* NULL, or called last */
+    void (*on_open)(void);                                          /* the same, when a stream is opened */
 } fake;
 
 static const rlx_host *fake_host;
@@ -114,6 +115,7 @@ static rlx_status fake_stream_open(void *device, const rlx_stream_desc *desc, co
     fake_stream *made = &fake.streams[fake.opened++];
     made->sink = sink;
     *stream = made;
+    if (fake.on_open) fake.on_open();
     return RLX_OK;
 }
 

@@ -167,6 +167,22 @@ static void loss_after_recover_leaves_first_failures(void) {
     release(device, a, b);
 }
 
+static void lose_it(void) {
+    fake.on_open = NULL;
+    fake_end(0, &(rlx_fault){ .status = RLX_ERROR_DEVICE_LOST });
+}
+
+static void a_stream_that_is_opened_while_its_device_is_lost_is_refused(void) {
+    rlx_device *device = fake_device("fake");
+    rlx_stream *a = fake_stream_create(device, 0), *b = NULL;
+    (void)fake_submit_calls(a, 1);
+    fake.on_open = lose_it;
+    CHECK_INT(rlx_stream_create(device, NULL, &b), RLX_ERROR_DEVICE_LOST);
+    CHECK(!b);
+    CHECK_UINT(fake.closed, 1);
+    release(device, a, b);
+}
+
 static void depending_on_a_failed_point_of_ones_own_fails_whenever_that_ends(void) {
     rlx_device *device = fake_device("fake");
     rlx_stream *s = fake_stream_create(device, 0);
@@ -403,6 +419,7 @@ static const tap_test tests[] = {
     TAP(a_dependency_that_fails_after_recover_fails_nothing_new),
     TAP(cancel_after_recover_drops_what_is_new_and_leaves_first_failures),
     TAP(loss_after_recover_leaves_first_failures),
+    TAP(a_stream_that_is_opened_while_its_device_is_lost_is_refused),
     TAP(depending_on_a_failed_point_of_ones_own_fails_whenever_that_ends),
     TAP(a_failure_is_told_whatever_its_status),
     TAP(what_is_no_failure_is_not_taken_for_one_nor_for_success),
