@@ -108,44 +108,83 @@ void conform_report_end(conform_report *report, uint64_t ms) {
 
 /* ---- Lists ---- */
 
-static void print_group(int rule, const conform_case *const *list, uint32_t count, FILE *lies) {
-    if (rule == CONFORM_FLOOR) printf("| floors | ");
-    else if (rule == CONFORM_CAPABILITY) printf("| capabilities | ");
-    else printf("| %d | ", rule);
-    const char *between = "";
-    for (uint32_t i = 0; i < count; i++) {
-        if (list[i]->rule != rule) continue;
-        printf("%s%s", between, list[i]->sentence);
-        between = "<br>";
-    }
-    printf(" | ");
-    between = "";
-    char line[512];
-    if (lies) rewind(lies);
-    while (lies && fgets(line, sizeof line, lies)) { /* "4 early-wait: wait returns before the point" */
-        line[strcspn(line, "\n")] = '\0';
-        char *text;
-        long number = strtol(line, &text, 10);
-        if (text == line || number != rule) continue;
-        while (*text == ' ') text++;
-        size_t name = strcspn(text, ":");
-        printf("%s`%.*s`%s", between, (int)name, text, text + name);
-        between = "<br>";
-    }
-    printf(" |\n");
+/* Each rule in a few words; floors first and capabilities last. */
+static const char *const titles[CONFORM_CAPABILITY + 1] = {
+    "what every device can do",
+    "nothing runs before submit",
+    "a stream is in order, as if sequential",
+    "submit never waits, and returns a point",
+    "wait ends at the exact point",
+    "failures travel",
+    "streams meet only at points",
+    "release any time",
+    "host memory is borrowed, the rest is copied",
+    "threads",
+    "errors are statuses, with a message",
+    "no driver is touched until it is asked for",
+    "who makes work progress",
+    "zero is a valid default",
+    "any byte range works",
+    "declared access is the truth",
+    "a program's runs never overlap",
+    "what a device claims beyond the floors",
+};
+
+static const int order[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, CONFORM_FLOOR, CONFORM_CAPABILITY };
+
+static const char *rule_name(int rule, char name[16]) {
+    if (rule == CONFORM_FLOOR) return "floors";
+    if (rule == CONFORM_CAPABILITY) return "capabilities";
+    snprintf(name, 16, "rule %d", rule);
+    return name;
 }
 
-static int print_markdown(const conform_case *const *list, uint32_t count, const char *lies) {
-    FILE *file = lies ? fopen(lies, "r") : NULL;
-    if (lies && !file) {
-        fprintf(stderr, "rlx conform: %s can't be read\n", lies);
+/* Lines of the file of lies are "4 wait-ends-early (cpu): what it does". Counts those of a rule, and prints them. */
+static uint32_t list_lies(int rule, FILE *lies, bool print) {
+    char line[512];
+    uint32_t count = 0;
+    if (lies) rewind(lies);
+    while (lies && fgets(line, sizeof line, lies)) {
+        line[strcspn(line, "\n")] = '\0';
+        char *name;
+        long number = strtol(line, &name, 10);
+        const char *words = strstr(name, ": ");
+        if (name == line || number != rule || !words) continue;
+        while (*name == ' ') name++;
+        if (print) printf("%s- `%.*s`: %s\n", count ? "" : "\nLies:\n\n", (int)strcspn(name, " :"), name, words + 2);
+        count++;
+    }
+    return count;
+}
+
+static uint32_t list_tests(int rule, const conform_case *const *list, uint32_t count, bool print) {
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (list[i]->rule != rule) continue;
+        if (print) printf("- %s\n", list[i]->sentence);
+        found++;
+    }
+    return found;
+}
+
+/* First how many, as a table; then all of them. */
+static int print_markdown(const conform_case *const *list, uint32_t count, const char *path) {
+    FILE *lies = path ? fopen(path, "r") : NULL;
+    char name[16];
+    if (path && !lies) {
+        fprintf(stderr, "rlx conform: %s can't be read\n", path);
         return 2;
     }
-    printf("| rule | tests | lies |\n|---|---|---|\n");
-    for (int rule = 1; rule <= 16; rule++) print_group(rule, list, count, file);
-    print_group(CONFORM_FLOOR, list, count, file);
-    print_group(CONFORM_CAPABILITY, list, count, file);
-    if (file) fclose(file);
+    printf("| rule | in a few words | tests | lies |\n|---|---|---|---|\n");
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++)
+        printf("| %s | %s | %u | %u |\n", rule_name(order[i], name), titles[order[i]],
+               list_tests(order[i], list, count, false), list_lies(order[i], lies, false));
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        printf("\n### %s: %s\n\n", rule_name(order[i], name), titles[order[i]]);
+        list_tests(order[i], list, count, true);
+        list_lies(order[i], lies, true);
+    }
+    if (lies) fclose(lies);
     return 0;
 }
 

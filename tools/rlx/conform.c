@@ -23,7 +23,7 @@ static const char usage[] =
     "  --json            an array of results instead of TAP\n"
     "  --no-fork         all in one process, to debug: a test that crashes or hangs ends the suite\n"
     "  --list            the tests' names; with --markdown the table rule, tests, lies\n"
-    "  --lies FILE       what fills the table's last column: lines such as \"4 early-wait: what it does\"\n"
+    "  --lies FILE       fills the table's last column: lines such as \"4 early-wait (cpu): what it does\"\n"
     "\n"
     "exit codes: 0 all passed, 1 some failed, 2 usage, 3 the device can't be opened\n";
 
