@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BLOCK ((uint64_t)256 << 10)         /* bytes of a part, a multiple of every pattern */
-#define BYTES_ALONE ((uint64_t)1 << 20)     /* fewer are moved before another worker would come */
-#define DISPATCH_ALONE_PS UINT64_C(1000000) /* a dispatch below this is run in one go, unseen */
-#define TIMED_EVERY 61 /* short dispatches: prime, so that no loop of the user's keeps step with it */
+#define BLOCK ((uint64_t)256 << 10)     /* bytes of a part, a multiple of every pattern */
+#define BYTES_ALONE ((uint64_t)1 << 20) /* fewer are moved before another worker would come */
+#define ALONE_PS UINT64_C(1000000)      /* a dispatch that takes less is run in one go, unseen */
+#define TIMED_EVERY 61                  /* short dispatches: prime, so that no loop of the user's keeps step with it */
 
 /* ---- Bytes ---- */
 
@@ -164,8 +164,9 @@ static inline rlx_cpu_step dispatch_groups(rlx_cpu_worker *worker, const rlx_pac
         return dispatch_alone(worker, dispatch, fault);
     rlx_cpu_kernel *kernel = dispatch->kernel;
     uint64_t group_ps = atomic_load_explicit(&kernel->group_ps, memory_order_relaxed);
-    if (group_ps && group_ps <= DISPATCH_ALONE_PS / dispatch->group_count && worker->tick++ % TIMED_EVERY)
-        return dispatch_alone(worker, dispatch, fault);
+    bool alone = group_ps && group_ps <= ALONE_PS && dispatch->group_count <= ALONE_PS &&
+                 group_ps * dispatch->group_count <= ALONE_PS;
+    if (alone && worker->tick++ % TIMED_EVERY) return dispatch_alone(worker, dispatch, fault);
     rlx_cpu_task task = { .packet = &dispatch->base, .count = dispatch->group_count, .part_ps = &kernel->group_ps };
     return rlx_cpu_share(worker, &task, strand, fault);
 }
@@ -232,8 +233,9 @@ rlx_cpu_step rlx_cpu_command(rlx_cpu_worker *worker, const rlx_packet *packet, c
 
 rlx_cpu_step rlx_cpu_commands(rlx_cpu_worker *worker, rlx_packet *const *packets, uint32_t count, uint32_t *at,
                               const rlx_cpu_strand *strand, rlx_fault *fault) {
-    for (; *at < count; ++*at) {
-        rlx_cpu_step step = run_command(worker, packets[*at], strand, fault);
+    for (uint32_t i = *at; i < count; i++) {
+        *at = i; /* stands there before the command can be AWAY */
+        rlx_cpu_step step = run_command(worker, packets[i], strand, fault);
         if (step != RLX_CPU_DONE) return step;
     }
     return RLX_CPU_DONE;

@@ -19,6 +19,7 @@
 #define TIMED_EVERY 64      /* runs; and the first two */
 #define SEGMENT_NS 100      /* what handing a segment over costs */
 #define GAIN_LEAST_NS 10000 /* what overlapping must gain, beside a fifth of the work: costs are guesses */
+#define ORDERED_MOST 4096   /* segments */
 #define NO_SEGMENT UINT32_MAX
 
 /* ---- The plain loop ---- */
@@ -57,12 +58,17 @@ bool rlx_cpu_program_rank(rlx_cpu_program *program) {
     return work - least > GAIN_LEAST_NS + work / 5 + (uint64_t)program->count * SEGMENT_NS;
 }
 
-/* ---- The heap of ready segments: under pool->lock ---- */
+/* ---- The ready segments: under pool->lock ---- *
+ *
+ * A heap, the highest rank on top. Of very many segments so many are ready at a time that their order hardly matters, and
+ * a heap of them would be slow: then a stack. */
+
+static bool is_ordered(const rlx_cpu_program *program) { return program->count <= ORDERED_MOST; }
 
 static void ready_push(rlx_cpu_program *program, uint32_t segment) {
     uint32_t *heap = program->ready, at = program->ready_count++;
     uint32_t rank = program->rank_ns[segment];
-    while (at > 0 && program->rank_ns[heap[(at - 1) / 2]] < rank) {
+    while (at > 0 && is_ordered(program) && program->rank_ns[heap[(at - 1) / 2]] < rank) {
         heap[at] = heap[(at - 1) / 2];
         at = (at - 1) / 2;
     }
@@ -71,6 +77,7 @@ static void ready_push(rlx_cpu_program *program, uint32_t segment) {
 
 static uint32_t ready_pop(rlx_cpu_program *program) {
     uint32_t *heap = program->ready, top = heap[0], last = heap[--program->ready_count], at = 0;
+    if (!is_ordered(program)) return last;
     for (;;) {
         uint32_t child = 2 * at + 1;
         if (child >= program->ready_count) break;
@@ -93,8 +100,8 @@ typedef struct member {
     uint32_t ended;    /* segments that the run has not been told of yet */
 } member;
 
-/* Under the lock, which is released: wakes workers for what is in the heap, if its longest way is worth it. In the first
- * run nobody knows, and it is tried. */
+/* Under the lock, which is released: wakes workers for what is in the heap, if its longest way is worth it. In the
+ * first run nobody knows, and it is tried. */
 static void offer_and_unlock(rlx_cpu_program *program) {
     uint32_t count = program->ready_count;
     bool worth = count && (program->runs == 1 || program->rank_ns[program->ready[0]] >= RLX_CPU_WAKE_NS);
@@ -249,10 +256,10 @@ static rlx_cpu_step graph_run(rlx_cpu_worker *worker, rlx_cpu_program *program, 
     atomic_store_explicit(&program->failed_node, UINT32_MAX, memory_order_relaxed);
     for (uint32_t s = 0; s < program->count; s++)
         atomic_store_explicit(&program->unmet[s], program->predecessors[s], memory_order_relaxed);
-    rlx_lock(&program->pool->lock);
-    for (uint32_t s = 0; s < program->count; s++)
+    for (uint32_t s = program->count; s-- > 0;) /* nobody else knows them yet: no lock; a stack gives the first first */
         if (!program->predecessors[s]) ready_push(program, s);
     uint32_t first = ready_pop(program);
+    rlx_lock(&program->pool->lock);
     offer_and_unlock(program);
     member m = { worker, { .stream = program->stream, .program = program }, 0 };
     segment_begin(&m, first);
