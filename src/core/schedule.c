@@ -25,9 +25,10 @@ static void fail_batch(rlx_batch_state *batch, rlx_failure_record *record) {
 /* A dependency's point has ended, or had before: if `record`, not well. */
 static void dependency_met(const rlx_dependency *dependency, rlx_failure_record *record) {
     rlx_batch_state *batch = dependency->batch;
-    if (record && dependency->kind == RLX_DEPENDS_ON_SUCCESS && !rlx_lie("failures-stay-at-home"))
+    if (record && !(dependency->flags & RLX_DEPENDS_ON_END) && !rlx_lie("failures-stay-at-home"))
         fail_batch(batch, record);
-    if (dependency->kind == RLX_DEPENDS_ON_TURN) atomic_fetch_sub_explicit(&batch->turns, 1, memory_order_acq_rel);
+    if (dependency->flags & RLX_DEPENDS_DROPPED)
+        atomic_fetch_sub_explicit(&batch->unmet_dropped, 1, memory_order_acq_rel);
     atomic_fetch_sub_explicit(&batch->unmet, 1, memory_order_acq_rel);
 }
 
@@ -67,13 +68,14 @@ static void attach_own(rlx_batch_state *batch, uint64_t value) {
 static void attach(rlx_batch_state *batch, rlx_dependency *dependency) {
     rlx_failure_record *record = NULL;
     if (dependency->point.timeline == rlx_timeline_id(batch->stream->timeline)) {
-        if (dependency->kind == RLX_DEPENDS_ON_SUCCESS) attach_own(batch, dependency->point.value);
+        if (!(dependency->flags & RLX_DEPENDS_ON_END)) attach_own(batch, dependency->point.value);
         return;
     }
     dependency->batch = batch;
     dependency->watch.fire = dependency_fire;
     atomic_fetch_add_explicit(&batch->unmet, 1, memory_order_relaxed);
-    if (dependency->kind == RLX_DEPENDS_ON_TURN) atomic_fetch_add_explicit(&batch->turns, 1, memory_order_relaxed);
+    if (dependency->flags & RLX_DEPENDS_DROPPED)
+        atomic_fetch_add_explicit(&batch->unmet_dropped, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&batch->refs, 1, memory_order_relaxed);
     rlx_status status = rlx_watch_add(&dependency->watch, dependency->point, &record);
     if (status == RLX_NOT_READY) return;
@@ -114,7 +116,7 @@ static void enqueue_runs(rlx_stream *stream, rlx_batch_state *batch, rlx_point *
     *point = (rlx_point){ rlx_timeline_id(stream->timeline), batch->value };
     for (rlx_batch_run *run = batch->runs; run; run = run->next) {
         run->after.batch = NULL;
-        run->after.kind = RLX_DEPENDS_ON_TURN;
+        run->after.flags = RLX_DEPENDS_ON_END | RLX_DEPENDS_DROPPED; /* or the next run would overtake the last one */
         if (!rlx_lie("runs-overlap")) run->after.point = rlx_program_last_run(run->program);
         rlx_program_set_last_run(run->program, *point);
     }
@@ -174,7 +176,7 @@ static uint64_t next_slice(const rlx_batch_state *batch) {
 bool rlx_stream_ready(const rlx_stream *stream) {
     const rlx_batch_state *batch = stream->waiting;
     if (!batch || !batch->attached) return false; /* submit is still at it, and pumps when it is through */
-    if (has_failed(batch)) return !atomic_load(&batch->turns);
+    if (has_failed(batch)) return !atomic_load(&batch->unmet_dropped);
     if (atomic_load(&batch->unmet)) return false;
     if (!batch->rest_count) return !rlx_lie("empty-batches-never-end");
     uint32_t depth = stream->device->backend.queue_depth;

@@ -15,12 +15,10 @@
 
 typedef struct rlx_batch_state rlx_batch_state;
 
-/* What a dependency asks of its point. */
-typedef enum rlx_dependency_kind {
-    RLX_DEPENDS_ON_SUCCESS = 0,
-    RLX_DEPENDS_ON_END,  /* however that is */
-    RLX_DEPENDS_ON_TURN, /* the same, of a program's earlier run: a batch that is dropped waits for it, too */
-} rlx_dependency_kind;
+enum {
+    RLX_DEPENDS_ON_END = 1 << 0,  /* how the point ended is not this batch's business */
+    RLX_DEPENDS_DROPPED = 1 << 1, /* a batch that is dropped waits for the point, too: what comes after relies on that */
+};
 
 /* A point that a batch waits for. Lives in the batch's chunks. */
 typedef struct rlx_dependency {
@@ -28,7 +26,7 @@ typedef struct rlx_dependency {
     struct rlx_dependency *next;
     rlx_batch_state *batch; /* NULL: there was no need to wait */
     rlx_point point;
-    rlx_dependency_kind kind;
+    uint32_t flags; /* RLX_DEPENDS_ bits */
 } rlx_dependency;
 
 /* A program that a batch runs, once for each program and batch. */
@@ -55,7 +53,7 @@ struct rlx_batch_state {
     rlx_packet **slice_first;           /* the first packet of each slice, if there are several; NULL allowed */
     uint64_t first_signal, last_signal; /* 0: nothing of it was handed over */
     _Atomic uint32_t unmet;             /* dependencies, and 1 while submit attaches them */
-    _Atomic uint32_t turns;             /* those of them that are RLX_DEPENDS_ON_TURN */
+    _Atomic uint32_t unmet_dropped;     /* those of them that are RLX_DEPENDS_DROPPED */
     _Atomic uint32_t refs;              /* the stream's and each linked dependency's */
     bool attached;                      /* submit is through with it */
     bool whole;                         /* all of it has been handed over (or dropped) */

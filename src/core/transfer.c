@@ -21,7 +21,7 @@ static rlx_status follow(rlx_stream *stream, rlx_stream *other) {
     rlx_dependency *dependency = rlx_batch_dependency(stream);
     if (!dependency) return RLX_ERROR_OUT_OF_MEMORY;
     dependency->point = last;
-    dependency->kind = recovered ? RLX_DEPENDS_ON_END : RLX_DEPENDS_ON_SUCCESS;
+    if (recovered) dependency->flags = RLX_DEPENDS_ON_END;
     return RLX_OK;
 }
 
@@ -76,6 +76,7 @@ static rlx_status move(rlx_stream *mover, rlx_stream *other, const rlx_resolved 
     submit(mover, moved, &status);
     if (same) return status;
     other->current->dependencies->point = *moved;
+    other->current->dependencies->flags = RLX_DEPENDS_DROPPED; /* what comes after may touch the memory that is moved */
     rlx_point done;
     submit(other, &done, &status);
     return status;

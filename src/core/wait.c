@@ -76,7 +76,7 @@ typedef struct hold_up {
     bool ready;            /* there is something to hand over */
     uint64_t signal;       /* the next to end at the backend; 0: there is none */
     rlx_batch_state *head; /* it waits for points: referenced; or NULL */
-    bool failed;           /* that one, so it only waits for its turn */
+    bool failed;           /* that one: then it does not wait for all of them */
 } hold_up;
 
 static hold_up find_hold_up(rlx_point point) {
@@ -101,18 +101,18 @@ static hold_up find_hold_up(rlx_point point) {
     return found;
 }
 
-static bool is_unmet(const rlx_dependency *dependency, rlx_point *point) {
-    if (!dependency->batch || rlx_point_look(dependency->point, NULL, NULL) != RLX_NOT_READY) return false;
+static bool is_unmet(const hold_up *held, const rlx_dependency *dependency, rlx_point *point) {
+    if (!dependency->batch || (held->failed && !(dependency->flags & RLX_DEPENDS_DROPPED))) return false;
     *point = dependency->point;
-    return true;
+    return rlx_point_look(*point, NULL, NULL) == RLX_NOT_READY;
 }
 
 /* The first dependency of a held batch that is still to come. */
 static bool first_unmet(const hold_up *held, rlx_point *point) {
-    for (const rlx_dependency *d = held->head->dependencies; d && !held->failed; d = d->next)
-        if (is_unmet(d, point)) return true;
+    for (const rlx_dependency *d = held->head->dependencies; d; d = d->next)
+        if (is_unmet(held, d, point)) return true;
     for (const rlx_batch_run *run = held->head->runs; run; run = run->next)
-        if (is_unmet(&run->after, point)) return true;
+        if (is_unmet(held, &run->after, point)) return true;
     return false;
 }
 

@@ -399,6 +399,27 @@ static void a_transfer_fails_with_what_fails_before_it(void) {
     release(device, s[0], s[1]);
 }
 
+static void a_transfer_keeps_its_place_on_a_stream_that_is_cancelled_and_recovered(void) {
+    rlx_device *device = fake_device("fake");
+    rlx_stream *s[2] = { fake_stream_create(device, 0), fake_stream_create(device, 0) };
+    rlx_buffer *buffer = NULL;
+    CHECK_INT(rlx_buffer_create(device, &(rlx_buffer_desc){ .size = 64 }, &buffer), RLX_OK);
+    rlx_point moved = { 0 };
+    CHECK_INT(rlx_transfer(s[0], rlx_part(buffer, 0, 32), s[1], rlx_part(buffer, 32, 32), &moved), RLX_OK);
+    CHECK(fake_begin(0)); /* it reads the source from now on */
+    CHECK_INT(rlx_stream_cancel(s[1]), RLX_OK);
+    CHECK_INT(rlx_stream_recover(s[1]), RLX_OK);
+    rlx_point after = fake_submit_calls(s[1], 1);
+    CHECK_UINT(fake_flying(1), 0); /* after the transfer */
+    fake_end(0, NULL);
+    CHECK_INT(rlx_point_query(moved), RLX_OK);
+    CHECK_UINT(fake_flying(1), 1);
+    fake_end(1, NULL);
+    CHECK_INT(rlx_point_query(after), RLX_OK);
+    rlx_buffer_release(buffer);
+    release(device, s[0], s[1]);
+}
+
 static void discarding_nothing_ends_a_condition_all_the_same(void) {
     rlx_device *device = fake_device("fake");
     rlx_stream *s = fake_stream_create(device, RLX_STREAM_RECORD);
@@ -429,6 +450,7 @@ static const tap_test tests[] = {
     TAP(a_message_names_the_stream_and_cuts_no_letter_in_two),
     TAP(a_transfer_takes_no_notice_of_failures_that_were_recovered_from),
     TAP(a_transfer_fails_with_what_fails_before_it),
+    TAP(a_transfer_keeps_its_place_on_a_stream_that_is_cancelled_and_recovered),
     TAP(discarding_nothing_ends_a_condition_all_the_same),
 };
 TAP_MAIN(tests)
