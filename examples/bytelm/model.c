@@ -186,7 +186,7 @@ static void embed_gradient(const uint32_t *contexts, const float *restrict dx, f
     }
 }
 
-/* ---- Adam, and drawing a byte ------------------------------------------------------------------------------------- */
+/* ---- Adam, and drawing a byte ------------------------------------------------------------------------------------ */
 
 static void adam(float *restrict w, const float *restrict gradient, float *restrict m, float *restrict v, uint64_t size,
                  float rate, uint64_t first, uint64_t count) {

@@ -8,8 +8,8 @@
  *     p = softmax(z),  loss = -ln p[the byte that follows]
  *
  * All of its arithmetic is here, as functions over plain memory that know nothing of a driver: kernels.c hands them to
- * one, and plain.c calls them in a loop. Each works on a grid of *groups* and does the groups [first, first + count), so
- * that threads can share a grid out. A number that comes out belongs to one group, which adds up in one fixed order:
+ * one, and plain.c calls them in a loop. Each works on a grid of *groups* and does the groups [first, first + count),
+ * so that threads can share a grid out. A number that comes out belongs to one group, which adds up in one fixed order:
  * neither the number of threads nor the width of the vectors shows in the results.
  *
  * Matrices are stored row by row. A layer is its weights, a row for each input, and then a row of biases.

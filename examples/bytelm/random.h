@@ -1,5 +1,5 @@
-/* Random numbers by place instead of by turn: number `i` of stream `seed` is a function of both, so that a run can go on
- * at any step without having gone through those before.
+/* Random numbers by place instead of by turn: number `i` of stream `seed` is a function of both, so that a run can go
+ * on at any step without having gone through those before.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

@@ -26,7 +26,8 @@ typedef struct text {
 } text;
 
 /* Reads files, and folders with all sources and documentation in them, in the order given; the contents of a folder are
- * sorted by name. No names at all: this project's own, which is looked for around the program and the current folder. */
+ * sorted by name. No names at all: this project's own, which is looked for around the program and the current
+ * folder. */
 bool text_open(text *t, const char *program, char *const *names, int count);
 void text_close(text *t);
 

@@ -9,9 +9,9 @@
  *     draw    a context comes in, a byte that may follow goes out
  *
  * They share their commands' code below, and differ in what they put together. What changes from run to run is a slot.
- * After that a training step costs one rlx_stream_run and one rlx_stream_submit, and allocates nothing. Nobody says which
- * commands may overlap: the driver sees it in the ranges that they read and write. While the device computes one step,
- * the host prepares the next ones; that they wait for each other is again the driver's business.
+ * After that a training step costs one rlx_stream_run and one rlx_stream_submit, and allocates nothing. Nobody says
+ * which commands may overlap: the driver sees it in the ranges that they read and write. While the device computes one
+ * step, the host prepares the next ones; that they wait for each other is again the driver's business.
  */
 #include "kernels.h"
 #include "learner.h"

@@ -42,11 +42,13 @@ typedef struct rlx_held {
 
 /* ---- For encoders: all on the stream's current batch (stream.c, encode.c) ---- */
 
-/* Memory that lives as long as the batch (or the program, on a recording stream). NULL, with the message set, when out of memory. */
+/* Memory that lives as long as the batch (or the program, on a recording stream). NULL, with the message set, when out
+ * of memory. */
 void *rlx_batch_take(rlx_stream *stream, size_t size, size_t alignment);
 /* Retains `object` until the batch has ended. */
 rlx_status rlx_batch_hold(rlx_stream *stream, rlx_object *object);
-/* Adds a whole packet at the end; fills in base.next and base.index, and the current condition of a recording. Cannot fail. */
+/* Adds a whole packet at the end; fills in base.next and base.index, and the current condition of a recording. Cannot
+ * fail. */
 void rlx_batch_append(rlx_stream *stream, rlx_packet *packet);
 /* The same for a packet that belongs to the command of the packet before it. */
 void rlx_batch_append_part(rlx_stream *stream, rlx_packet *packet);

@@ -1,8 +1,9 @@
 /* The core's shared vocabulary: objects, errors, devices, buffers, kernels. What belongs to one subject only has its
  * own header: batch.h (memory and packets of a batch), stream.h, timeline.h, program.h, registry.h.
  *
- * LOCK ORDER. registry.lock > device.lock > timeline.lock. No function of a backend and no callback of a user is called with
- * device.lock or a timeline.lock held. The device's run lock (program runs, rule 16) comes before timeline locks. */
+ * LOCK ORDER. registry.lock > device.lock > timeline.lock. No function of a backend and no callback of a user is called
+ * with device.lock or a timeline.lock held. The device's run lock (program runs, rule 16) comes before timeline
+ * locks. */
 #ifndef RLX_CORE_H
 #define RLX_CORE_H
 
@@ -20,13 +21,14 @@ rlx_status rlx_fail(rlx_status status, const char *format, ...) RLX_PRINTF(2, 3)
 rlx_status rlx_fail_within(rlx_status status, const char *format, ...) RLX_PRINTF(2, 3);
 rlx_status rlx_fail_memory(const char *what); /* RLX_ERROR_OUT_OF_MEMORY, without allocating */
 void rlx_note(rlx_log_level level, const char *format, ...) RLX_PRINTF(2, 3); /* a line to the user's log function */
-/* What backends say (rlx_host.fail) is kept aside, and brought out by rlx_fail_within: a call that succeeds all the same, as
- * listing devices of which one cannot be opened, leaves the thread's message as it was. */
+/* What backends say (rlx_host.fail) is kept aside, and brought out by rlx_fail_within: a call that succeeds all the
+ * same, as listing devices of which one cannot be opened, leaves the thread's message as it was. */
 rlx_status rlx_fail_aside(rlx_status status, const char *format, ...) RLX_PRINTF(2, 3);
 const char *rlx_error_aside(void); /* "" if nothing was said since rlx_error_clear */
 void rlx_error_clear(void);        /* before calling a backend, so that its silence can be told from its message */
 
-/* Heap memory of the library: zeroed by rlx_allocate. Every allocation of the core and the built-in backends goes through here. */
+/* Heap memory of the library: zeroed by rlx_allocate. Every allocation of the core and the built-in backends goes
+ * through here. */
 void *rlx_allocate(size_t size);
 void *rlx_reallocate(void *memory, size_t size);
 void rlx_free(void *memory);

@@ -3,9 +3,10 @@
  * A device closes when its last reference goes: the user's, and one for each object. That may happen on a thread of
  * the backend, inside a completion.
  *
- * THREAD-BOUND DEVICES leave what only their own thread may do as chores: other threads release objects, and make batches of
- * released streams ready. The owner does them whenever it calls with anything of the device, and when it opens another
- * one, as it may have let go of all that it had. A device whose last reference goes elsewhere waits for that, too. */
+ * THREAD-BOUND DEVICES leave what only their own thread may do as chores: other threads release objects, and make
+ * batches of released streams ready. The owner does them whenever it calls with anything of the device, and when it
+ * opens another one, as it may have let go of all that it had. A device whose last reference goes elsewhere waits for
+ * that, too. */
 #include <string.h>
 
 #include "core.h"

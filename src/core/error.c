@@ -8,7 +8,8 @@
  * (rlx_fail_within does this on purpose).
  *
  * Log lines go to the user's function, which may do as it likes, so it must not be called under a lock of ours. Where a
- * lock is held around code that may log (the registry, while it probes drivers), lines are held back until it is free. */
+ * lock is held around code that may log (the registry, while it probes drivers), lines are held back until it is
+ * free. */
 #include "core.h"
 
 #include "registry.h"

@@ -1,7 +1,7 @@
 /* Failures in words, and what the loss of a device means.
  *
- * A backend says which packets failed, or only that a batch did; the core adds what it knows: the device, the batch, the
- * commands' numbers and labels, whether that is exact, and what helps (rule 5). */
+ * A backend says which packets failed, or only that a batch did; the core adds what it knows: the device, the batch,
+ * the commands' numbers and labels, whether that is exact, and what helps (rule 5). */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -168,8 +168,8 @@ static void lose_stream(rlx_stream *stream, rlx_failure_record *record) {
 void rlx_device_lose(rlx_device *device, rlx_failure_record *record) {
     uint32_t none = 0;
     if (!atomic_compare_exchange_strong(&device->lost, &none, (uint32_t)record->help + 1)) return;
-    /* The list can change while a stream is dealt with, so each round takes the first one that was not yet: streams made
-     * from now on find the device lost. */
+    /* The list can change while a stream is dealt with, so each round takes the first one that was not yet: streams
+     * made from now on find the device lost. */
     for (;;) {
         rlx_lock(&device->lock);
         rlx_stream *stream = device->streams;

@@ -1,8 +1,8 @@
 /* The dependency graph of a program, from what its commands access.
  *
  * THE RULE is that of every runtime that derives dependencies from data (OpenMP's task dependences, StarPU, Legion):
- * each piece of memory remembers its last writer and the readers since. A reader depends on the writer; a writer depends
- * on the readers, or on the last writer where nobody has read, and becomes the last writer.
+ * each piece of memory remembers its last writer and the readers since. A reader depends on the writer; a writer
+ * depends on the readers, or on the last writer where nobody has read, and becomes the last writer.
  *
  * PIECES. Done literally this is quadratic: a range may consist of many pieces, and many readers may precede many
  * writers. So the pieces of a part (ranks.c) are the leaves of a segment tree (de Berg et al., Computational Geometry,

@@ -1,6 +1,7 @@
 /* Finds plugins: shared libraries called rlx_backend_NAME.so, first in each folder of RLX_BACKEND_PATH (separated by
- * colons; ignored in a set-uid process), then in rlx/backends beside the library itself. Within a folder they are met in
- * the order of their names, so that two machines with the same files agree on which of two backends of one name wins.
+ * colons; ignored in a set-uid process), then in rlx/backends beside the library itself. Within a folder they are met
+ * in the order of their names, so that two machines with the same files agree on which of two backends of one name
+ * wins.
  *
  * Every candidate, and every named folder that cannot be read, gets a line in the report. A library stays loaded: its
  * threads, its strings and the handlers that it registered may outlive any use that we know of. */

@@ -1,9 +1,9 @@
-/* Devices whose backend neither is synchronous nor completes batches itself: the core asks (query) and waits (wait) in the
- * backend's stead, and reports to the streams. One thread at a time polls a stream: what one has learnt must not be
+/* Devices whose backend neither is synchronous nor completes batches itself: the core asks (query) and waits (wait) in
+ * the backend's stead, and reports to the streams. One thread at a time polls a stream: what one has learnt must not be
  * overtaken by what another learns later.
  *
- * Where work goes on by itself that is a thread of the core: one a device, from its first stream on; it parks while nothing is
- * in flight. On a caller-driven device it is whoever waits (wait.c).
+ * Where work goes on by itself that is a thread of the core: one a device, from its first stream on; it parks while
+ * nothing is in flight. On a caller-driven device it is whoever waits (wait.c).
  *
  * LIFE. The device owns the poller and stops it when it closes. If the last reference goes on this very thread (in a
  * completion), the thread is let go, and frees the poller itself at the end. */

@@ -10,10 +10,10 @@
  *
  * SLOTS have no address until a run. In the graph a range slot is a word of its own, so commands that use one slot are
  * ordered by it; that the range conflicts with no other access that the graph leaves unordered is checked at each run
- * (overlap.c). Host pointers are ordered so that they need not differ: what a program writes through one is ordered with
- * every access of it to plain host memory (WRITE sources and READ destinations), and what it reads through one with every
- * such write. For that, plain host memory appears a second time, where a host slot can cover all of it. A host pointer
- * into a SHARED buffer is checked at each run like a range. */
+ * (overlap.c). Host pointers are ordered so that they need not differ: what a program writes through one is ordered
+ * with every access of it to plain host memory (WRITE sources and READ destinations), and what it reads through one
+ * with every such write. For that, plain host memory appears a second time, where a host slot can cover all of it. A
+ * host pointer into a SHARED buffer is checked at each run like a range. */
 #ifndef RLX_PROGRAM_H
 #define RLX_PROGRAM_H
 

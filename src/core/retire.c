@@ -1,6 +1,6 @@
 /* The end of a batch, in this order: what it holds is released, its point completes, and then whoever watches the point
- * hears of it. So memory that only the batch still held is free before a wait returns, and a callback that submits finds a stream in
- * good order. One thread at a time retires a stream; another one leaves the work to it. */
+ * hears of it. So memory that only the batch still held is free before a wait returns, and a callback that submits
+ * finds a stream in good order. One thread at a time retires a stream; another one leaves the work to it. */
 #include "stream.h"
 
 /* A batch that is dropped may still wait for points of other streams. */

@@ -78,8 +78,8 @@ static void slot_reset(rlx_timeline *timeline, rlx_stream *stream) {
     if (failures || timeline->expired) timeline->lost_generation = generation;
     timeline->expired = 0;
     timeline->stream = stream;
-    /* The generation goes first: whoever looks an old point up without the lock finds it changed before anything else is,
-     * and the failures last: as long as there are some, nobody is told without the lock that a point is fine. */
+    /* The generation goes first: whoever looks an old point up without the lock finds it changed before anything else
+     * is, and the failures last: as long as there are some, nobody is told without the lock that a point is fine. */
     atomic_store(&timeline->generation, generation + 1);
     atomic_store(&timeline->submitted, 0);
     atomic_store(&timeline->completed, 0);
@@ -173,7 +173,8 @@ rlx_status rlx_point_look(rlx_point point, rlx_timeline **result, rlx_failure_re
     rlx_timeline *timeline = slot_at((uint32_t)point.timeline);
     if (!timeline || (!timeline->stream && rlx_lie("points-die-with-their-stream"))) return RLX_ERROR_INVALID;
     if (result) *result = timeline;
-    /* Without the lock: nothing but "completed, and nothing here ever failed" is sure, if the slot is still the same. */
+    /* Without the lock: nothing but "completed, and nothing here ever failed" is sure, if the slot is still the
+     * same. */
     uint32_t generation = (uint32_t)(point.timeline >> 32);
     if (atomic_load(&timeline->generation) == generation && atomic_load(&timeline->completed) >= point.value &&
         !atomic_load(&timeline->failures) && generation && atomic_load(&timeline->generation) == generation)

@@ -7,9 +7,10 @@
  * value, that fires once when the timeline has completed that value, well or not. Watches fire with no lock held, and
  * carry what went wrong. (Not earlier, even when a point is known to fail: what is at the device may still use memory.)
  *
- * FAILURES are intervals [first, last] of values, each with a shared record (fault.h) of what went wrong first. recover closes the open
- * one. Slots of timelines whose stream is gone are used again: at once if none of its points failed, and otherwise once
- * more than RLX_TIMELINE_KEPT failed ones have gone, oldest first (then its points answer RLX_ERROR_EXPIRED). */
+ * FAILURES are intervals [first, last] of values, each with a shared record (fault.h) of what went wrong first. recover
+ * closes the open one. Slots of timelines whose stream is gone are used again: at once if none of its points failed,
+ * and otherwise once more than RLX_TIMELINE_KEPT failed ones have gone, oldest first (then its points answer
+ * RLX_ERROR_EXPIRED). */
 #ifndef RLX_TIMELINE_H
 #define RLX_TIMELINE_H
 
@@ -83,12 +84,13 @@ rlx_status rlx_watch_add(rlx_watch *watch, rlx_point point, rlx_failure_record *
 /* Unlinks from the timeline that it was added to; false if it has fired, or is about to. */
 bool rlx_watch_remove(rlx_watch *watch, rlx_timeline *timeline);
 
-/* Under timeline->lock: unlinks the watches that are due into a list to be fired by rlx_watches_fire without the lock. */
+/* Under timeline->lock: unlinks the watches that are due into a list to be fired by rlx_watches_fire without the
+ * lock. */
 rlx_watch *rlx_timeline_due(rlx_timeline *timeline);
 void rlx_watches_fire(rlx_watch *due);
 
-/* Under timeline->lock: values from `first` on fail until rlx_timeline_recover. Nothing if that one has failed already, or
- * has completed: then it is known how. */
+/* Under timeline->lock: values from `first` on fail until rlx_timeline_recover. Nothing if that one has failed already,
+ * or has completed: then it is known how. */
 void rlx_timeline_fail(rlx_timeline *timeline, uint64_t first, rlx_failure_record *record);
 /* The first value from `from` on that has not failed; 0 if there is none. */
 uint64_t rlx_timeline_sound(const rlx_timeline *timeline, uint64_t from);

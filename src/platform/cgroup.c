@@ -1,9 +1,9 @@
 /* Limits of control groups, both generations.
  *
- * /proc/self/cgroup tells which group of each hierarchy the process is in, /proc/self/mountinfo where that hierarchy can
- * be seen. A group is bound by its own limits and by those of every group above it, so we walk from the process's group
- * up to the mount point and keep the smallest. What cannot be read is no limit: inside a container the upper groups are
- * hidden, and on other systems there are no such files at all.
+ * /proc/self/cgroup tells which group of each hierarchy the process is in, /proc/self/mountinfo where that hierarchy
+ * can be seen. A group is bound by its own limits and by those of every group above it, so we walk from the process's
+ * group up to the mount point and keep the smallest. What cannot be read is no limit: inside a container the upper
+ * groups are hidden, and on other systems there are no such files at all.
  *
  *     version 2: one hierarchy; cpu.max "QUOTA PERIOD", memory.max, memory.current, memory.stat
  *     version 1: one hierarchy for each controller; cpu.cfs_quota_us and cpu.cfs_period_us, memory.limit_in_bytes,

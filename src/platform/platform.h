@@ -35,7 +35,8 @@ static inline void rlx_thread_pause(void) { /* a hint inside a spin loop */
 #endif
 }
 
-/* Processors that this process may use: the smaller of its affinity mask and its cgroup's quota (rounded up); at least 1. */
+/* Processors that this process may use: the smaller of its affinity mask and its cgroup's quota (rounded up); at least
+ * 1. */
 uint32_t rlx_processor_count(void);
 
 /* Runs `child` in the child of a fork, before fork returns there. */

@@ -12,8 +12,8 @@
 
 #include "cgroup.h"
 
-/* Our locks are held for some tens of nanoseconds, and sleeping costs tens of microseconds: where the libc can, a thread
- * that finds one taken looks again for a while first. */
+/* Our locks are held for some tens of nanoseconds, and sleeping costs tens of microseconds: where the libc can, a
+ * thread that finds one taken looks again for a while first. */
 bool rlx_mutex_init(rlx_mutex *mutex) {
 #if defined(__GLIBC__)
     pthread_mutexattr_t attributes;

@@ -1,5 +1,6 @@
 /* The model of examples/bytelm: its functions against libm, its gradients against finite differences of a model written
- * a second time, and its promise that neither the width of vectors nor the sharing out of groups shows in a single bit. */
+ * a second time, and its promise that neither the width of vectors nor the sharing out of groups shows in a single
+ * bit. */
 #include "../unit/tap.h"
 
 #include "arith.h"
@@ -9,7 +10,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* ---- exp, tanh, log ------------------------------------------------------------------------------------------------ */
+/* ---- exp, tanh, log ---------------------------------------------------------------------------------------------- */
 
 /* The distance from `exact` in units of the last place of a float. */
 static double units(float value, double exact) {
@@ -56,7 +57,7 @@ static void log_is_within_one_unit(void) {
     CHECK(arith_log(1.0f) == 0.0f);
 }
 
-/* ---- The model once more, in doubles and as one would write it down ------------------------------------------------- */
+/* ---- The model once more, in doubles and as one would write it down ---------------------------------------------- */
 
 /* out = bias + in * weights, the bias being the row after the last of the weights. */
 static void layer(const double *in, const double *weights, int inputs, double *out) {
@@ -197,7 +198,7 @@ static void an_untrained_model_knows_nothing(void) {
     free(m);
 }
 
-/* ---- Adam ---------------------------------------------------------------------------------------------------------- */
+/* ---- Adam -------------------------------------------------------------------------------------------------------- */
 
 static void adam_moves_as_its_formula_says(void) {
     enum { SIZE = CHUNK + 77 }; /* the last group is not full */
@@ -231,7 +232,7 @@ static void the_rate_rises_falls_and_depends_on_the_step_alone(void) {
     CHECK(model_rate(12345) == model_rate(12345));
 }
 
-/* ---- The same bits -------------------------------------------------------------------------------------------------- */
+/* ---- The same bits ----------------------------------------------------------------------------------------------- */
 
 static const char *const variants[] = { "portable", "avx2", "avx512" };
 
@@ -299,7 +300,7 @@ static void groups_give_the_same_bits_in_any_order(void) {
     free(n);
 }
 
-/* ---- Scores and samples ---------------------------------------------------------------------------------------------- */
+/* ---- Scores and samples ------------------------------------------------------------------------------------------ */
 
 static void a_score_counts_the_first_examples_only(void) {
     lesson *m = make_lesson(model_widest());

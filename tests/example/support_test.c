@@ -32,7 +32,7 @@ static void make_folder(void) {
     if (!mkdtemp(folder)) abort();
 }
 
-/* ---- Random numbers ------------------------------------------------------------------------------------------------ */
+/* ---- Random numbers ---------------------------------------------------------------------------------------------- */
 
 static void random_numbers_depend_on_seed_and_place_and_stay_in_range(void) {
     unsigned counts[10] = { 0 };
@@ -47,7 +47,7 @@ static void random_numbers_depend_on_seed_and_place_and_stay_in_range(void) {
     for (int i = 0; i < 10; i++) CHECK(counts[i] > 9500 && counts[i] < 10500);
 }
 
-/* ---- The text -------------------------------------------------------------------------------------------------------- */
+/* ---- The text ---------------------------------------------------------------------------------------------------- */
 
 /* Bytes whose value tells their block of ten: the held-out ones are all 9, the others never. */
 static void a_tenth_is_held_out_and_never_trained_on(void) {
@@ -174,7 +174,7 @@ static void more_text_than_is_taken_is_cut(void) {
     free(bytes);
 }
 
-/* ---- Saved models ---------------------------------------------------------------------------------------------------- */
+/* ---- Saved models ------------------------------------------------------------------------------------------------ */
 
 static unsigned char *read_file(const char *path, size_t *size) {
     FILE *f = fopen(path, "rb");
@@ -272,7 +272,7 @@ static void a_model_that_cannot_be_written_leaves_the_old_one(void) {
     CHECK_HOLDS(message, "No such file");
 }
 
-/* ---- The curve -------------------------------------------------------------------------------------------------------- */
+/* ---- The curve --------------------------------------------------------------------------------------------------- */
 
 static void a_curve_takes_any_number_of_steps(void) {
     curve c = { 0 };

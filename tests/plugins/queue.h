@@ -2,8 +2,8 @@
  * most devices it reports nothing by itself, so the core polls it with wait and query. The commands are run by the
  * minimal backend's run_packet.
  *
- * LOSS. Once the device is lost the core may take back the memory of every batch, so the one who finds out waits until no other
- * stream runs anything, and only then lets query tell. */
+ * LOSS. Once the device is lost the core may take back the memory of every batch, so the one who finds out waits until
+ * no other stream runs anything, and only then lets query tell. */
 #ifndef PLUGIN_QUEUE_H
 #define PLUGIN_QUEUE_H
 

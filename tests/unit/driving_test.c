@@ -1,5 +1,5 @@
-/* Who makes work progress: waits on devices that only callers drive, the core's thread on those that are polled, and the
- * one thread of a device that is bound to it. */
+/* Who makes work progress: waits on devices that only callers drive, the core's thread on those that are polled, and
+ * the one thread of a device that is bound to it. */
 #include <pthread.h>
 
 #include "fake.h"
@@ -110,7 +110,8 @@ static void a_wait_hands_over_slice_after_slice(void) {
 static _Atomic uint32_t queries;
 static rlx_point asked_for;
 
-/* The first to hear of the fault tells the core late: by then another thread has had the time to say that all is well. */
+/* The first to hear of the fault tells the core late: by then another thread has had the time to say that all is
+ * well. */
 static void dawdle(fake_stream *stream, const rlx_fault *fault) {
     (void)stream;
     atomic_fetch_add(&queries, 1);

@@ -1,5 +1,5 @@
-/* Statuses, messages, log lines, memory and the fork guard. The tests of the guard run in children, so that this process
- * itself never uses the library: a child of it starts fresh. */
+/* Statuses, messages, log lines, memory and the fork guard. The tests of the guard run in children, so that this
+ * process itself never uses the library: a child of it starts fresh. */
 #include "tap.h"
 
 #include "core/registry.h"

@@ -1,6 +1,7 @@
-/* A backend that the test plays itself: batches that are handed over lie in a queue until the test begins and ends them,
- * so that every order of events can be made to happen. The device "fake" completes its batches; "held" is the same with
- * a queue_depth of 4, and "asked" is polled by the core. Kernels and memory are the least that the core needs. */
+/* A backend that the test plays itself: batches that are handed over lie in a queue until the test begins and ends
+ * them, so that every order of events can be made to happen. The device "fake" completes its batches; "held" is the
+ * same with a queue_depth of 4, and "asked" is polled by the core. Kernels and memory are the least that the core
+ * needs. */
 #ifndef FAKE_H
 #define FAKE_H
 

@@ -1,6 +1,6 @@
-/* Real plugins, in use: versions, refusals, a bound thread, queues, places, functions that fail. The plugins are those of
- * tests/plugins, and lie in a folder beside this program's own. Each test runs in a child, because plugins are looked for once in a
- * process. */
+/* Real plugins, in use: versions, refusals, a bound thread, queues, places, functions that fail. The plugins are those
+ * of tests/plugins, and lie in a folder beside this program's own. Each test runs in a child, because plugins are
+ * looked for once in a process. */
 #include "tap.h"
 
 #include <rlx/driver.h>
@@ -213,8 +213,8 @@ static rlx_status nap(void *user) {
     return RLX_OK;
 }
 
-/* While the wait sleeps, because the head of the stream is on its way at a device that works by itself, the next batch comes
- * to be what holds it up: that waits for work which only this wait can drive. */
+/* While the wait sleeps, because the head of the stream is on its way at a device that works by itself, the next batch
+ * comes to be what holds it up: that waits for work which only this wait can drive. */
 IN_CHILD(a_wait_goes_on_to_drive_what_comes_to_hold_it_up) {
     rlx_device *caller = NULL, *cpu = NULL;
     rlx_stream *driven = NULL, *free = NULL;

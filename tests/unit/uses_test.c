@@ -1,5 +1,5 @@
-/* The uses that the interface must keep short, as programs: what is here is all that a caller writes. (The first program is
- * in the header, and a new backend in examples/minimal-backend; both are built and run by tests/package.) */
+/* The uses that the interface must keep short, as programs: what is here is all that a caller writes. (The first
+ * program is in the header, and a new backend in examples/minimal-backend; both are built and run by tests/package.) */
 #include <rlx/driver.h>
 
 #include <unistd.h>

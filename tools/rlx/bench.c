@@ -1,6 +1,6 @@
-/* `rlx bench`: measures rows. Both sides of a row are run in turn, sample by sample, so that a machine whose speed changes
- * meanwhile changes both, and the medians are compared. A sample does the work as often as it takes to last some
- * milliseconds, and a row ends after a number of samples or some seconds, whichever comes first. */
+/* `rlx bench`: measures rows. Both sides of a row are run in turn, sample by sample, so that a machine whose speed
+ * changes meanwhile changes both, and the medians are compared. A sample does the work as often as it takes to last
+ * some milliseconds, and a row ends after a number of samples or some seconds, whichever comes first. */
 #include "bench.h"
 
 #include "json.h"

@@ -26,7 +26,8 @@ typedef struct bench_row {
     double operations;  /* that one iteration is counted as */
     /* The goal is that ours costs at most factor * baseline + plus (in `unit`). Both 0: no goal. */
     double goal_factor, goal_plus;
-    /* Prepares b->state; false if the row is skipped or has failed. Close is called in any case, also with state NULL. */
+    /* Prepares b->state; false if the row is skipped or has failed. Close is called in any case, also with state
+     * NULL. */
     bool (*open)(bench *b);
     void (*close)(bench *b);
     /* Does it `count` times and returns the nanoseconds that this took. */

@@ -1,4 +1,5 @@
-/* Rows about single commands: what it costs to encode one, to hand over an empty batch, to have one small dispatch done. */
+/* Rows about single commands: what it costs to encode one, to hand over an empty batch, to have one small dispatch
+ * done. */
 #include "bench.h"
 
 #include "../../bench/baseline.h"

@@ -1,6 +1,6 @@
-/* Rows about a whole program: bytelm trains a model through the layer and, in the same process and in turn, in a plain C
- * loop. It measures itself, and prints rows as this program does; here they are read. It is found beside this program,
- * as the build leaves it. */
+/* Rows about a whole program: bytelm trains a model through the layer and, in the same process and in turn, in a plain
+ * C loop. It measures itself, and prints rows as this program does; here they are read. It is found beside this
+ * program, as the build leaves it. */
 #include "bench.h"
 
 #include <errno.h>

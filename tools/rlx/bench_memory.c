@@ -1,5 +1,5 @@
-/* Rows bound by memory: 256 MiB copied, filled, added. Where the device's memory has host addresses, the baseline works on
- * the very same bytes; elsewhere on host memory of its own. */
+/* Rows bound by memory: 256 MiB copied, filled, added. Where the device's memory has host addresses, the baseline works
+ * on the very same bytes; elsewhere on host memory of its own. */
 #include "bench.h"
 
 #include "../../bench/baseline.h"

@@ -1,5 +1,5 @@
-/* `rlx devices`: every device with its figures, and every backend or file that gave none, with the reason. The figures of
- * memory need the device to be open, so each is opened, and one that cannot be is listed with what it said. */
+/* `rlx devices`: every device with its figures, and every backend or file that gave none, with the reason. The figures
+ * of memory need the device to be open, so each is opened, and one that cannot be is listed with what it said. */
 #include "json.h"
 #include "tool.h"
 

@@ -1,5 +1,5 @@
-/* Writes JSON, indented by two blanks, and always well formed: texts that are not UTF-8 (paths can be anything) get U+FFFD
- * for each byte that is wrong, and numbers that JSON does not know become null. */
+/* Writes JSON, indented by two blanks, and always well formed: texts that are not UTF-8 (paths can be anything) get
+ * U+FFFD for each byte that is wrong, and numbers that JSON does not know become null. */
 #ifndef RLX_TOOL_JSON_H
 #define RLX_TOOL_JSON_H
 
