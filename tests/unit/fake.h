@@ -26,6 +26,7 @@ static struct {
     _Atomic uint32_t devices, opened, closed, memory, kernels;
     _Atomic rlx_status refuse; /* what submit returns */
     _Atomic rlx_status wait;   /* what wait returns, unless it is RLX_OK */
+    bool far;                  /* memory has no host address */
     void (*on_submit)(fake_stream *stream, const rlx_batch *batch); /* NULL, or called first, under no lock */
     void (*on_query)(fake_stream *stream, const rlx_fault *fault);  /* NULL, or called last */
     void (*on_open)(void);                                          /* the same, when a stream is opened */
@@ -88,6 +89,7 @@ static rlx_status fake_allocate(void *device, uint64_t size, rlx_memory_kind kin
     block->memory = block->host = malloc(size);
     if (!block->memory) return fake_host->fail(RLX_ERROR_OUT_OF_MEMORY, "no memory");
     fake.memory++;
+    if (fake.far) block->host = NULL;
     return RLX_OK;
 }
 
