@@ -473,6 +473,31 @@ static void a_cache_where_nothing_may_be_run_is_read_all_the_same(void) {
     end();
 }
 
+/* ---- Without memory ---- */
+
+static void every_refused_allocation_is_a_status_and_leaves_nothing(void) {
+    begin();
+    static const char source[] = "#if 1\n#include \"x.h\"\nvoid f(int *x) { *x = VALUE; }\n#endif\n";
+    char options[600];
+    write_file(in_base("x.h"), "#define VALUE 9\n");
+    snprintf(options, sizeof options, "-I%s", base);
+    bool refused = true;
+    for (int64_t n = 0; refused && CHECK(n < 200); n++) {
+        char name[32];
+        snprintf(name, sizeof name, "cache%d", (int)n);
+        for (int again = 0; again < 2; again++) { /* once compiled, once found */
+            atomic_store(&harness_refuse, n);
+            outcome o = load(in_base(name), rlx_environment, source, options);
+            refused = atomic_load(&harness_refuse) < 0;
+            atomic_store(&harness_refuse, -1);
+            CHECK(o.status == RLX_OK ? o.value == 9 : o.status == RLX_ERROR_OUT_OF_MEMORY);
+            CHECK_INT(atomic_load(&harness_blocks), 0);
+            CHECK_UINT(list(in_base(name))->temporary, 0);
+        }
+    }
+    end();
+}
+
 /* ---- SHA-256 ---- */
 
 static void digests_are_those_of_the_standard(void) {
@@ -521,6 +546,7 @@ static const tap_test tests[] = {
     TAP(old_compilations_that_died_are_removed),
     TAP(states_of_an_included_file_do_not_pile_up),
     TAP(a_cache_where_nothing_may_be_run_is_read_all_the_same),
+    TAP(every_refused_allocation_is_a_status_and_leaves_nothing),
     TAP(digests_are_those_of_the_standard),
 };
 

@@ -126,9 +126,10 @@ static void add_before(arguments *a, const rlx_cpu_compiler *compiler) {
 static rlx_cpu_outcome run(arguments *a, char *said, size_t size) {
     rlx_process_result result = { .end = RLX_PROCESS_FAILED };
     if (a->words.failed || a->too_many) {
-        snprintf(said, size, "%s", a->too_many ? "too many options" : "out of host memory for its arguments");
+        bool failed = a->words.failed;
+        snprintf(said, size, "nothing: there are more than %d options", ARGUMENTS_MAX);
         rlx_cpu_text_clear(&a->words);
-        return RLX_CPU_REFUSED;
+        return failed ? RLX_CPU_NO_MEMORY : RLX_CPU_REFUSED;
     }
     for (size_t i = 0; i < a->count; i++)
         if (a->copied[i]) a->list[i] = a->words.data + (uintptr_t)a->list[i];

@@ -25,9 +25,10 @@ bool rlx_cpu_compiler_key(const rlx_cpu_compiler *compiler, rlx_cpu_environment 
 
 typedef enum rlx_cpu_outcome {
     RLX_CPU_COMPILED,
-    RLX_CPU_REFUSED, /* the compiler works, and does not like the source: `said` is its word */
-    RLX_CPU_BROKEN,  /* the compiler does not work: `said` tells how */
-    RLX_CPU_SLOW,    /* it was stopped after RLX_CPU_COMPILE_S */
+    RLX_CPU_REFUSED,   /* the compiler works, and does not like the source: `said` is its word */
+    RLX_CPU_BROKEN,    /* the compiler does not work: `said` tells how */
+    RLX_CPU_SLOW,      /* it was stopped after RLX_CPU_COMPILE_S */
+    RLX_CPU_NO_MEMORY, /* for its arguments: it was not started */
 } rlx_cpu_outcome;
 
 #define RLX_CPU_COMPILE_S 120

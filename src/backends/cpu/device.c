@@ -24,6 +24,9 @@ static const rlx_format_info formats[] = {
 /* A group's size is a number that functions read: nothing is set aside for its threads. */
 #define GROUP_MAX (1u << 20)
 
+#define TEXT(macro) TEXT_OF(macro)
+#define TEXT_OF(tokens) #tokens
+
 static void fill_properties(rlx_device_properties *properties, const char *name, const char *description,
                             uint32_t units) {
     const uint32_t types = RLX_TYPE_F32 | RLX_TYPE_I32 | RLX_TYPE_U32 | RLX_TYPE_F64 | RLX_TYPE_I8 | RLX_TYPE_U8 |
@@ -34,7 +37,7 @@ static void fill_properties(rlx_device_properties *properties, const char *name,
         .name = name,
         .backend = name,
         .description = description,
-        .driver = "this library's own",
+        .driver = "rlx " TEXT(RLX_VERSION_MAJOR) "." TEXT(RLX_VERSION_MINOR) "." TEXT(RLX_VERSION_PATCH),
         .id = "",
         .architecture = rlx_processor_architecture(),
         .progress = RLX_PROGRESS_THREAD,

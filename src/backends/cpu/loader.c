@@ -72,18 +72,22 @@ static bool load_copy(job *j, const void *object, size_t size, char *error, size
     return loaded;
 }
 
-/* The whole of a file. NULL: it cannot be read, or there is no memory. */
-static void *read_whole(const char *path, size_t *size) {
+/* The whole of a file, to be released. Errors: IO, OUT_OF_MEMORY. */
+static rlx_status read_whole(const char *path, void **bytes, size_t *size) {
     rlx_file file;
-    if (!rlx_file_open(path, &file)) return NULL;
+    if (!rlx_file_open(path, &file)) return rlx_cpu_host->fail(RLX_ERROR_IO, "%s cannot be read", path);
+    rlx_status status = RLX_OK;
     *size = (size_t)file.size;
-    void *bytes = rlx_cpu_host->allocate(*size + 1);
-    if (bytes && !rlx_file_read(&file, bytes, *size)) {
-        rlx_cpu_host->release(bytes);
-        bytes = NULL;
+    *bytes = rlx_cpu_host->allocate(*size + 1);
+    if (!*bytes) {
+        status = out_of_memory();
+    } else if (!rlx_file_read(&file, *bytes, *size)) {
+        rlx_cpu_host->release(*bytes);
+        *bytes = NULL;
+        status = rlx_cpu_host->fail(RLX_ERROR_IO, "%s cannot be read", path);
     }
     rlx_file_close(&file);
-    return bytes;
+    return status;
 }
 
 static rlx_status load_object(job *j, const char *kept, const void *object, size_t size) {
@@ -101,11 +105,11 @@ static rlx_status load_object(job *j, const char *kept, const void *object, size
 /* From the cache, if it is there. */
 static bool load_cached(job *j) {
     char path[RLX_CPU_PATH_SIZE];
+    void *bytes = NULL;
     size_t size = 0;
     rlx_cpu_entry entry;
     if (!j->cached || !rlx_cpu_cache_find(j->cache, &j->key, path, sizeof path)) return false;
-    void *bytes = read_whole(path, &size);
-    bool loaded = bytes && rlx_cpu_entry_parse(bytes, size, &entry) &&
+    bool loaded = read_whole(path, &bytes, &size) == RLX_OK && rlx_cpu_entry_parse(bytes, size, &entry) &&
                   load_object(j, path, entry.object, entry.object_size) == RLX_OK;
     if (bytes) rlx_cpu_host->release(bytes);
     j->loaded->from_cache = j->loaded->kept = loaded;
@@ -151,6 +155,7 @@ static rlx_status outcome_status(job *j, rlx_cpu_outcome outcome, bool *broken) 
     case RLX_CPU_SLOW:
         return rlx_cpu_host->fail(RLX_ERROR_COMPILE, "%s had not ended after %d seconds, and was stopped",
                                   j->compiler.path, RLX_CPU_COMPILE_S);
+    case RLX_CPU_NO_MEMORY: return out_of_memory();
     case RLX_CPU_BROKEN: break;
     }
     *broken = true;
@@ -176,9 +181,10 @@ static rlx_status find_signature(job *j, rlx_cpu_signature *signature, bool *bro
     }
     if (status) return status;
     snprintf(path, sizeof path, "%s/kernel.i", j->folder);
+    void *text = NULL;
     size_t size = 0;
-    char *text = read_whole(path, &size);
-    if (!text) return rlx_cpu_host->fail(RLX_ERROR_IO, "%s cannot be read", path);
+    status = read_whole(path, &text, &size);
+    if (status) return status;
     status = rlx_cpu_signature_find(text, size, entry, signature);
     rlx_cpu_host->release(text);
     return status;
@@ -199,13 +205,14 @@ static rlx_status compile(job *j, bool *broken) {
 static rlx_status keep_and_load(job *j) {
     char path[RLX_CPU_PATH_SIZE + 16], kept[RLX_CPU_PATH_SIZE];
     rlx_cpu_text files = { NULL, 0, 0, false };
+    void *object = NULL;
     size_t size = 0;
     snprintf(path, sizeof path, "%s/kernel.so", j->folder);
-    void *object = read_whole(path, &size);
-    if (!object) return rlx_cpu_host->fail(RLX_ERROR_IO, "%s cannot be read", path);
+    rlx_status status = read_whole(path, &object, &size);
+    if (status) return status;
     j->loaded->kept = j->cached && rlx_cpu_compile_files(j->folder, &files) &&
                       rlx_cpu_cache_put(j->cache, &j->key, &files, object, size, kept, sizeof kept);
-    rlx_status status = load_object(j, j->loaded->kept ? kept : NULL, object, size);
+    status = load_object(j, j->loaded->kept ? kept : NULL, object, size);
     rlx_cpu_text_clear(&files);
     rlx_cpu_host->release(object);
     return status;

@@ -60,8 +60,8 @@ bool rlx_cpu_program_rank(rlx_cpu_program *program) {
 
 /* ---- The ready segments: under pool->lock ---- *
  *
- * A heap, the highest rank on top. Of very many segments so many are ready at a time that their order hardly matters, and
- * a heap of them would be slow: then a stack. */
+ * A heap, the highest rank on top. Of very many segments so many are ready at a time that their order hardly matters,
+ * and a heap of them would be slow: then a stack. */
 
 static bool is_ordered(const rlx_cpu_program *program) { return program->count <= ORDERED_MOST; }
 
