@@ -64,26 +64,29 @@ void rlx_error_clear(void) {
     error_fresh = false;
 }
 
-rlx_status rlx_fail(rlx_status status, const char *format, ...) {
+/* By way of a buffer of its own: the arguments may point into `message`. */
+static RLX_PRINTF(2, 0) void set_message(char *message, const char *format, va_list arguments) {
     char text[RLX_MESSAGE_SIZE];
+    format_text(text, sizeof text, format, arguments);
+    memcpy(message, text, strlen(text) + 1);
+}
+
+rlx_status rlx_fail(rlx_status status, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    format_text(text, sizeof text, format, arguments);
+    set_message(error_message, format, arguments);
     va_end(arguments);
-    memcpy(error_message, text, strlen(text) + 1);
     error_aside[0] = '\0';
     error_fresh = true;
-    if (rlx_lie("one-message-for-all-threads")) memcpy(newest_message, text, sizeof text);
+    if (rlx_lie("one-message-for-all-threads")) memcpy(newest_message, error_message, sizeof newest_message);
     return status;
 }
 
 rlx_status rlx_fail_aside(rlx_status status, const char *format, ...) {
-    char text[RLX_MESSAGE_SIZE];
     va_list arguments;
     va_start(arguments, format);
-    format_text(text, sizeof text, format, arguments);
+    set_message(error_aside, format, arguments);
     va_end(arguments);
-    memcpy(error_aside, text, strlen(text) + 1);
     return status;
 }
 
