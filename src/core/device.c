@@ -147,7 +147,8 @@ fail_lock:
     return rlx_fail_memory("a device's locks");
 }
 
-static rlx_status device_open_auto(const rlx_device_desc *desc, rlx_device **device) {
+/* The first of the list that opens. */
+static rlx_status device_open_first(const rlx_device_desc *desc, rlx_device **device) {
     rlx_status first = RLX_OK;
     for (uint32_t i = 0;; i++) {
         rlx_registry_device found;
@@ -158,6 +159,15 @@ static rlx_status device_open_auto(const rlx_device_desc *desc, rlx_device **dev
         if (!status) return RLX_OK;
         if (!first) first = status;
     }
+}
+
+/* Devices that did not open on the way to one that did are no error of the caller's. */
+static rlx_status device_open_auto(const rlx_device_desc *desc, rlx_device **device) {
+    char *before = rlx_copy_string(rlx_last_error());
+    rlx_status status = device_open_first(desc, device);
+    if (!status) (void)rlx_fail(RLX_OK, "%s", before ? before : "");
+    rlx_free(before);
+    return status;
 }
 
 rlx_status rlx_device_open(const char *name, const rlx_device_desc *desc, rlx_device **device) {
