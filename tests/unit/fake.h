@@ -227,7 +227,7 @@ static inline rlx_device *fake_device(const char *name) {
     return fake_device_more(name);
 }
 
-static rlx_stream *fake_stream_create(rlx_device *device, uint32_t flags) {
+static inline rlx_stream *fake_stream_create(rlx_device *device, uint32_t flags) {
     rlx_stream *stream = NULL;
     CHECK_INT(rlx_stream_create(device, &(rlx_stream_desc){ .flags = flags }, &stream), RLX_OK);
     return stream;
