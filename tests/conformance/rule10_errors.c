@@ -308,6 +308,10 @@ static void a_failures_message_says_where_it_happened(conform_test *t) {
     snprintf(batch, sizeof batch, "%" PRIu64, point.value);
     CHECK_CONTAINS(t, rlx_last_error(), t->info->name);
     CHECK_CONTAINS(t, rlx_last_error(), batch);
+    CHECK(t,
+          strstr(rlx_last_error(), conform_status_name(RLX_ERROR_IO)) ||
+              strstr(rlx_last_error(), rlx_status_text(RLX_ERROR_IO)),
+          "what went wrong, by its status' name or text; got: %s", rlx_last_error());
     CHECK_CONTAINS(t, rlx_last_error(), "recover"); /* what to do */
 }
 

@@ -23,6 +23,52 @@ static void a_program_leaves_what_its_commands_would(conform_test *t) {
     }
 }
 
+/* Commands long enough to be worth a thread each, over parts that many of them share, run after run: a device may learn
+ * how long they take, and overlap what it left in order before. */
+#define PARTS 12
+#define PART 256 /* words */
+
+static void work_part(uint32_t *words, uint32_t kind, uint32_t a, uint32_t b, uint32_t c, uint32_t seed) {
+    for (uint32_t i = 0; i < PART; i++) {
+        uint32_t *to = &words[c * PART + i];
+        if (kind == 0) *to = conform_affine_word(*to, 3, seed, 100);
+        if (kind == 1) *to = words[a * PART + i] + 3 * words[b * PART + i];
+        if (kind == 2) *to = words[a * PART + i];
+        if (kind == 3) *to = seed;
+    }
+}
+
+static void heavy_commands_are_overlapped_rightly(conform_test *t) {
+    enum { COMMANDS = 60, RUNS = 30, BYTES = PARTS * PART * 4 };
+    rlx_stream *s = conform_stream(t, 0), *recording = conform_stream(t, RLX_STREAM_RECORD);
+    rlx_buffer *x = conform_buffer(t, BYTES);
+    uint32_t *model = conform_memory(t, BYTES), *got = conform_memory(t, BYTES);
+    uint32_t drawn[COMMANDS][5];
+    conform_noise(model, BYTES, conform_random(t));
+    conform_put(t, rlx_whole(x), model);
+    for (int i = 0; i < COMMANDS; i++) { /* mostly slow ones, each on one part; some that join parts */
+        uint32_t kind = conform_below(t, 3) ? 0 : conform_below(t, 4), a = conform_below(t, PARTS);
+        uint32_t b = (a + 1 + conform_below(t, PARTS - 1)) % PARTS, c = (a + 1 + conform_below(t, PARTS - 1)) % PARTS;
+        if (c == b) b = a;
+        memcpy(drawn[i], (uint32_t[]){ kind, a, b, c, (uint32_t)conform_random(t) }, sizeof drawn[i]);
+        rlx_range part[PARTS];
+        for (uint32_t k = 0; k < PARTS; k++) part[k] = rlx_part(x, k * PART * 4, PART * 4);
+        if (kind == 0) conform_affine(t, recording, part[c], 3, drawn[i][4], 100);
+        if (kind == 1) conform_combine(t, recording, part[a], part[b], part[c]);
+        if (kind == 2) CHECK_OK(t, rlx_stream_copy(recording, part[c], part[a]));
+        if (kind == 3) CHECK_OK(t, rlx_stream_fill(recording, part[c], drawn[i][4], 4));
+    }
+    rlx_program *program = conform_finish(t, recording);
+    for (int run = 0; run < RUNS; run++) {
+        for (int i = 0; i < COMMANDS; i++)
+            work_part(model, drawn[i][0], drawn[i][1], drawn[i][2], drawn[i][3], drawn[i][4]);
+        CHECK_OK(t, rlx_stream_run(s, program, NULL));
+        CHECK_OK(t, rlx_stream_read(s, got, rlx_whole(x)));
+        CHECK_OK(t, rlx_stream_submit_and_wait(s, t->patience));
+        CHECK_BYTES(t, got, model, BYTES, "what 60 long commands leave, as if they had run one after another");
+    }
+}
+
 /* Programs, plain commands and batches in turn. */
 static void runs_keep_their_place_in_the_stream(conform_test *t) {
     enum { COMMANDS = 300, PIECE = 30 };
@@ -360,6 +406,8 @@ static void the_graph_is_the_true_one(conform_test *t) {
 
 const conform_case conform_rule16[] = {
     { 16, "a program leaves what its commands would one after another", a_program_leaves_what_its_commands_would },
+    { 16, "long commands of a program are overlapped only where nobody can tell",
+      heavy_commands_are_overlapped_rightly },
     { 16, "runs keep their place among the commands of their stream", runs_keep_their_place_in_the_stream },
     { 16, "a program runs 2000 times", a_program_runs_two_thousand_times },
     { 16, "a program of 5000 commands runs", a_program_of_five_thousand_commands_runs },

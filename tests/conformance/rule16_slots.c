@@ -402,6 +402,29 @@ static void overlaps_of_host_pointers_keep_the_order(conform_test *t) {
     CHECK_EQUAL(t, conform_get_u32(t, b, 0), 77);
 }
 
+/* Two reads into the same host memory: the later one stays. */
+static void reads_into_one_host_pointer_keep_the_order(conform_test *t) {
+    enum { SLOW = 20000 };
+    rlx_stream *s = conform_stream(t, 0), *recording = conform_stream(t, RLX_STREAM_RECORD);
+    rlx_buffer *a = conform_buffer(t, SIZE), *b = conform_buffer(t, SIZE);
+    uint32_t *host = conform_memory(t, 2 * SIZE);
+    conform_affine(t, recording, rlx_whole(a), 1, 1, SLOW);
+    CHECK_OK(t, rlx_stream_read_slot(recording, 0, rlx_whole(a)));
+    CHECK_OK(t, rlx_stream_read_slot(recording, 1, rlx_whole(b)));
+    rlx_program *program = conform_finish(t, recording);
+    conform_set(t, rlx_whole(a), 0);
+    conform_set(t, rlx_whole(b), 0x22);
+    for (int run_number = 0; run_number < 5; run_number++) {
+        const rlx_slot_value same[] = { { .slot = 0, .host_out = host }, { .slot = 1, .host_out = host } };
+        rlx_status status = run(s, program, same, 2);
+        CHECK_ONE_OF(t, status, CONFORM_BIT(RLX_OK) | CONFORM_BIT(RLX_ERROR_ALIAS));
+        if (status) break;
+        CHECK_OK(t, rlx_stream_submit_and_wait(s, t->patience));
+        CHECK_EQUAL(t, host[0], 0x22222222);
+        CHECK_EQUAL(t, host[WORDS - 1], 0x22222222);
+    }
+}
+
 static void overlaps_that_break_nothing_are_taken(conform_test *t) {
     rlx_stream *s = conform_stream(t, 0), *recording = conform_stream(t, RLX_STREAM_RECORD);
     rlx_buffer *a = conform_buffer(t, SIZE), *b = conform_buffer(t, SIZE), *c = conform_buffer(t, SIZE);
@@ -472,6 +495,8 @@ const conform_case conform_rule16_slots[] = {
     { 16, "ranges of slots that overlap each other are refused", overlaps_of_slots_with_each_other_are_refused },
     { 16, "host pointers that overlap each other keep the recorded order, or are refused",
       overlaps_of_host_pointers_keep_the_order },
+    { 16, "two reads into one host pointer keep the recorded order, or are refused",
+      reads_into_one_host_pointer_keep_the_order },
     { 16, "ranges that overlap and break nothing are taken", overlaps_that_break_nothing_are_taken },
     { 16, "a slot has one kind", a_slot_has_one_kind },
     { 16, "slots have numbers below RLX_SLOT_MAX", slots_have_numbers_below_the_limit },
