@@ -2,8 +2,8 @@
  * what is ready; complete learns from the backend what has ended. (How a batch ends: retire.c. How it fails: fault.c.)
  *
  * PUMPING. One thread at a time pumps a stream; another one that wants to, leaves a mark (RLX_PUMP_AGAIN) and goes.
- * Handing over can end batches, which makes other streams ready: those go onto the thread's work list instead of onto its stack, so that
- * a chain of ten thousand held batches needs no depth.
+ * Handing over can end batches, which makes other streams ready: those go onto the thread's work list instead of onto
+ * its stack, so that a chain of ten thousand held batches needs no depth.
  *
  * CALLER-DRIVEN DEVICES are pumped only by a caller: in submit, and in wait (wait.c), which a kick wakes.
  *
@@ -220,8 +220,8 @@ static step next_step(rlx_stream *stream, rlx_batch *slice) {
 static void end(rlx_stream *stream, uint64_t signal, const rlx_fault *fault);
 static void refuse(rlx_stream *stream, uint64_t signal, const rlx_fault *fault);
 
-/* A polled backend has work: whoever polls it has to hear of that. What it says about this signal counts from now on, and
- * not while it is still reading the batch. */
+/* A polled backend has work: whoever polls it has to hear of that. What it says about this signal counts from now on,
+ * and not while it is still reading the batch. */
 static void taken(rlx_stream *stream, uint64_t signal) {
     rlx_lock(&stream->timeline->lock);
     stream->handed = signal;

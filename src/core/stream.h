@@ -17,7 +17,7 @@ typedef struct rlx_batch_state rlx_batch_state;
 
 enum {
     RLX_DEPENDS_ON_END = 1 << 0,  /* how the point ended is not this batch's business */
-    RLX_DEPENDS_DROPPED = 1 << 1, /* a batch that is dropped waits for the point, too: what comes after relies on that */
+    RLX_DEPENDS_DROPPED = 1 << 1, /* a dropped batch waits for the point, too: what comes after relies on that */
 };
 
 /* A point that a batch waits for. Lives in the batch's chunks. */
@@ -171,7 +171,8 @@ void rlx_poller_kick(rlx_device *device);        /* something was handed over */
 bool rlx_stream_await(rlx_stream *stream, uint64_t signal, uint64_t timeout_ns);
 /* Asks a polled backend what has ended; true if something had. False too where another thread does so. */
 bool rlx_stream_poll(rlx_stream *stream);
-/* A polled stream of a device that is lost: what the backend has of it counts as ended, as nobody may ever know more. */
+/* A polled stream of a device that is lost: what the backend has of it counts as ended, as nobody may ever know
+ * more. */
 void rlx_stream_give_up(rlx_stream *stream);
 void rlx_poller_stop(rlx_device *device);        /* from any thread, its own too */
 

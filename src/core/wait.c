@@ -3,10 +3,10 @@
  * A wait looks, spins for some microseconds (as long as a wake-up would take), yields, and then parks on a word of its
  * own stack, which watches on its points set. A wait for all is a wait for each in turn.
  *
- * DRIVING (rule 12). If there are devices that only a caller can drive, a wait follows its point back to what holds it up: the
- * head of its stream, the first unmet dependency of that, the head of that one's stream, and so on. What it finds there it pumps, or polls, if the device is caller-driven;
- * anything else makes progress by itself. When nothing is to be done it parks like any other, and a kick (a batch has
- * become ready) wakes it to look again. */
+ * DRIVING (rule 12). If there are devices that only a caller can drive, a wait follows its point back to what holds it
+ * up: the head of its stream, the first unmet dependency of that, the head of that one's stream, and so on. What it
+ * finds there it pumps, or polls, if the device is caller-driven; anything else makes progress by itself. When nothing
+ * is to be done it parks like any other, and a kick (a batch has become ready) wakes it to look again. */
 #include <string.h>
 
 #include "stream.h"
@@ -40,7 +40,8 @@ static struct {
 
 void rlx_drivers_wake(void) {
     if (!atomic_load_explicit(&rlx_caller_driven_devices, memory_order_relaxed)) return;
-    /* Adding nothing, unlike a load, is ordered with the waiter's adding itself: it sees what has changed, or is seen. */
+    /* Adding nothing, unlike a load, is ordered with the waiter's adding itself: it sees what has changed, or is
+     * seen. */
     if (!atomic_fetch_add(&drivers.count, 0)) return;
     rlx_lock(&drivers.lock);
     for (waiter *w = drivers.first; w; w = w->next) {

@@ -25,7 +25,8 @@ bool rlx_thread_start(rlx_thread *thread, const char *name, void *(*function)(vo
 void rlx_thread_join(rlx_thread thread);
 void rlx_thread_detach(rlx_thread thread);
 uint64_t rlx_thread_id(void);   /* of the calling thread, never 0, never that of another live thread */
-static inline bool rlx_thread_is(rlx_thread thread) { return pthread_equal(thread, pthread_self()); } /* the calling one */
+/* Whether it is the calling one. */
+static inline bool rlx_thread_is(rlx_thread thread) { return pthread_equal(thread, pthread_self()); }
 void rlx_thread_yield(void);
 static inline void rlx_thread_pause(void) { /* a hint inside a spin loop */
 #if defined(__x86_64__) || defined(__i386__)

@@ -1,6 +1,7 @@
 /* Out of memory, at each place in turn: the n-th allocation of a whole life of devices, streams, kernels, programs and
- * transfers fails, for every n there is, alone or with all that follow until somebody says so. What a call then refuses can be done by the same call a moment later, what was
- * submitted is done or fails as a point, and nothing is lost or counted twice (the sanitizers look for leaks). */
+ * transfers fails, for every n there is, alone or with all that follow until somebody says so. What a call then refuses
+ * can be done by the same call a moment later, what was submitted is done or fails as a point, and nothing is lost or
+ * counted twice (the sanitizers look for leaks). */
 #include "fake.h"
 
 static _Atomic uint64_t allocations, refused;
