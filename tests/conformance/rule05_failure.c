@@ -191,11 +191,11 @@ static void a_hundred_failures_are_remembered_or_expired(conform_test *t) {
 
 /* ---- What the message says ---- */
 
-/* Ten dispatches with labels; number `bad` fails. */
+/* Ten dispatches with labels; number `bad` fails. No label has a digit: numbers in a message are the command's. */
 static rlx_point fail_one_of_ten(conform_test *t, rlx_stream *s, uint32_t bad) {
     for (uint32_t i = 0; i < 10; i++) {
         char label[32];
-        snprintf(label, sizeof label, "layer %u of ten", i);
+        snprintf(label, sizeof label, "layer %c of ten", 'a' + (int)i);
         conform_refuse(t, s, i == bad ? RLX_ERROR_IO : RLX_OK, label);
         memset(label, 'x', sizeof label - 1); /* it was copied */
     }
@@ -220,7 +220,7 @@ static void a_failure_names_the_command(conform_test *t) {
     CHECK(t, failure.exact || failure.last_command > failure.first_command,
           "a failure is exact, or names several commands");
     char expected[32];
-    snprintf(expected, sizeof expected, "layer %u of ten", (unsigned)failure.first_command);
+    snprintf(expected, sizeof expected, "layer %c of ten", 'a' + (int)failure.first_command);
     CHECK(t, strcmp(failure.label, expected) == 0, "the label '%s'; got '%s'", expected, failure.label);
     CHECK(t, strcmp(failure.kernel, "refuse") == 0, "the kernel 'refuse'; got '%s'", failure.kernel);
     CHECK(t, strcmp(failure.device, t->info->name) == 0, "the device '%s'; got '%s'", t->info->name, failure.device);
@@ -231,8 +231,34 @@ static void a_failure_names_the_command(conform_test *t) {
         CHECK_CONTAINS(t, texts[i], t->info->name);
         snprintf(expected, sizeof expected, "%u", (unsigned)failure.first_command);
         CHECK_CONTAINS(t, texts[i], expected);
-        snprintf(expected, sizeof expected, "layer %u of ten", (unsigned)failure.first_command);
+        snprintf(expected, sizeof expected, "layer %c of ten", 'a' + (int)failure.first_command);
     }
+}
+
+/* A kernel of which one group alone fails. */
+static rlx_status fail_in_one_group(const rlx_host_kernel *k, uint64_t first, uint64_t count) {
+    uint64_t bad = *(const uint64_t *)k->user;
+    return bad >= first && bad - first < count ? RLX_ERROR_IO : RLX_OK;
+}
+
+static void one_group_that_fails_is_enough(conform_test *t) {
+    enum { GROUPS = 20000 };
+    rlx_stream *s = conform_stream(t, 0);
+    uint64_t *bad = conform_memory(t, sizeof *bad);
+    rlx_kernel *kernel = conform_host_kernel(t, t->device, "fragile", fail_in_one_group, bad);
+    const uint64_t groups[] = { 0, 1, GROUPS / 2, GROUPS - 1, 7777 };
+    for (int again = 0; again < 4; again++)
+        for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
+            *bad = groups[i];
+            CHECK_OK(t,
+                     rlx_stream_dispatch(s, kernel, &(rlx_dispatch){ .groups = { GROUPS }, .label = "one of them" }));
+            rlx_point point = submit_failing(t, s);
+            CHECK_STATUS(t, rlx_point_wait(point, t->patience), RLX_ERROR_IO);
+            CHECK_OK(t, rlx_stream_recover(s));
+            *bad = GROUPS; /* none */
+            CHECK_OK(t, rlx_stream_dispatch(s, kernel, &(rlx_dispatch){ .groups = { GROUPS } }));
+            CHECK_OK(t, rlx_stream_submit_and_wait(s, t->patience));
+        }
 }
 
 static void long_labels_are_cut(conform_test *t) {
@@ -307,7 +333,7 @@ static void isolate_names_label_and_kernel(conform_test *t) {
         CHECK_STATUS(t, rlx_point_wait(point, t->patience), RLX_ERROR_IO);
         rlx_failure failure;
         CHECK_OK(t, rlx_stream_failure(s, &failure));
-        snprintf(label, sizeof label, "layer %u of ten", bad[i]);
+        snprintf(label, sizeof label, "layer %c of ten", 'a' + (int)bad[i]);
         CHECK(t, failure.exact && failure.first_command == bad[i] && failure.last_command == bad[i],
               "command %u, exactly", bad[i]);
         CHECK(t, strcmp(failure.label, label) == 0, "the label '%s'; got '%s'", label, failure.label);
@@ -405,6 +431,8 @@ const conform_case conform_rule05[] = {
     { 5, "a hundred failures are remembered, or expired, and never well",
       a_hundred_failures_are_remembered_or_expired },
     { 5, "a failure names the command by index, label and kernel", a_failure_names_the_command, NEEDS_HOST_CODE },
+    { 5, "one group that fails, of thousands, fails its dispatch, and no later one", one_group_that_fails_is_enough,
+      NEEDS_HOST_CODE },
     { 5, "long labels are cut in failures", long_labels_are_cut, NEEDS_HOST_CODE },
     { 5, "commands are numbered as they were encoded", commands_are_numbered_as_they_were_encoded },
     { 5, "a stream with ISOLATE names the command exactly", isolate_names_the_command_exactly },

@@ -425,6 +425,32 @@ static void reads_into_one_host_pointer_keep_the_order(conform_test *t) {
     }
 }
 
+/* Host memory that the recording knew, and a host pointer that a run gives, may be the same. */
+static void host_memory_and_host_pointers_keep_the_order(conform_test *t) {
+    enum { SLOW = 20000 };
+    rlx_stream *s = conform_stream(t, 0), *recording = conform_stream(t, RLX_STREAM_RECORD);
+    rlx_buffer *a = conform_buffer(t, SIZE), *b = conform_buffer(t, SIZE), *c = conform_buffer(t, SIZE);
+    uint32_t *host = conform_memory(t, SIZE), *other = conform_memory(t, SIZE);
+    conform_affine(t, recording, rlx_whole(a), 1, 1, SLOW);
+    CHECK_OK(t, rlx_stream_read(recording, host, rlx_whole(a)));    /* late */
+    CHECK_OK(t, rlx_stream_write_slot(recording, rlx_whole(b), 0)); /* from what was read */
+    conform_affine(t, recording, rlx_whole(c), 1, 1, SLOW);
+    CHECK_OK(t, rlx_stream_read_slot(recording, 1, rlx_whole(c)));    /* late */
+    CHECK_OK(t, rlx_stream_write(recording, rlx_whole(c), other, 0)); /* from what was read */
+    rlx_program *program = conform_finish(t, recording);
+    conform_set(t, rlx_whole(a), 0);
+    conform_set(t, rlx_whole(c), 0);
+    for (uint32_t round = 1; round <= 4; round++) {
+        const rlx_slot_value same[] = { { .slot = 0, .host = host }, { .slot = 1, .host_out = other } };
+        rlx_status status = run(s, program, same, 2);
+        CHECK_ONE_OF(t, status, CONFORM_BIT(RLX_OK) | CONFORM_BIT(RLX_ERROR_ALIAS));
+        if (status) break;
+        CHECK_OK(t, rlx_stream_submit_and_wait(s, t->patience));
+        CHECK_EQUAL(t, conform_get_u32(t, b, WORDS - 1), round * SLOW);
+        CHECK_EQUAL(t, conform_get_u32(t, c, WORDS - 1), round * SLOW);
+    }
+}
+
 static void overlaps_that_break_nothing_are_taken(conform_test *t) {
     rlx_stream *s = conform_stream(t, 0), *recording = conform_stream(t, RLX_STREAM_RECORD);
     rlx_buffer *a = conform_buffer(t, SIZE), *b = conform_buffer(t, SIZE), *c = conform_buffer(t, SIZE);
@@ -495,6 +521,8 @@ const conform_case conform_rule16_slots[] = {
     { 16, "ranges of slots that overlap each other are refused", overlaps_of_slots_with_each_other_are_refused },
     { 16, "host pointers that overlap each other keep the recorded order, or are refused",
       overlaps_of_host_pointers_keep_the_order },
+    { 16, "host pointers that overlap recorded host memory keep the recorded order, or are refused",
+      host_memory_and_host_pointers_keep_the_order },
     { 16, "two reads into one host pointer keep the recorded order, or are refused",
       reads_into_one_host_pointer_keep_the_order },
     { 16, "ranges that overlap and break nothing are taken", overlaps_that_break_nothing_are_taken },
