@@ -27,10 +27,14 @@ static struct {
     _Atomic uint32_t inside[DEVICES]; /* runs under way */
     _Atomic uint32_t ended_well;
     _Atomic uint64_t end;
-} all;
+} all = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+enum { LEFT = 64 };
 
 typedef struct worker {
-    uint32_t number;
+    uint32_t number, left;
+    rlx_point
+        behind[LEFT]; /* on streams that were released: where only callers drive, nobody else would wait for them */
     uint64_t random;
     rlx_buffer *buffers[DEVICES];
     pthread_t thread;
@@ -159,7 +163,9 @@ static void short_life(worker *w) {
     CHECK_INT(rlx_stream_depend(stream, pick(w)), RLX_OK);
     CHECK_INT(rlx_stream_fill(stream, rlx_whole(buffer), 1, 1), RLX_OK);
     encode_some(w, device, stream, buffer);
-    ask_notice(submit(w, stream));
+    rlx_point last = submit(w, stream);
+    ask_notice(last);
+    w->behind[w->left++] = last;
     if (!dice(w, 4)) CHECK_INT(rlx_stream_cancel(stream), RLX_OK);
     rlx_buffer_release(buffer);
     rlx_stream_release(stream);
@@ -189,11 +195,17 @@ static void wait_some(worker *w) {
     CHECK(index <= count);
 }
 
+static void wait_for_those_behind(worker *w) {
+    check_end(rlx_points_wait(w->behind, w->left, RLX_WAIT_ALL, RLX_FOREVER, NULL));
+    w->left = 0;
+}
+
 static void *work(void *user) {
     worker *w = user;
     while (rlx_clock_ns() < atomic_load(&all.end)) {
         uint32_t device = dice(w, DEVICES);
         rlx_stream *stream = all.streams[w->number * DEVICES + device];
+        if (w->left == LEFT) wait_for_those_behind(w);
         switch (dice(w, 12)) {
         case 0: check_bytes(w, device, stream); break;
         case 1: transfer(w); break;
@@ -208,6 +220,7 @@ static void *work(void *user) {
     }
     for (int i = 0; i < DEVICES; i++)
         check_end(rlx_stream_wait(all.streams[w->number * DEVICES + (uint32_t)i], RLX_FOREVER));
+    wait_for_those_behind(w);
     return NULL;
 }
 
@@ -253,7 +266,7 @@ static void start(worker *w, uint32_t number, uint64_t seed) {
     CHECK(pthread_create(&w->thread, NULL, work, w) == 0);
 }
 
-/* Every callback comes in the end, though what is on released streams may only go on in waits of others. */
+/* Every callback comes in the end, perhaps a moment after the point that it is about. */
 static void close_all(worker *workers) {
     for (int i = 0; i < THREADS; i++) {
         pthread_join(workers[i].thread, NULL);
@@ -268,7 +281,6 @@ static void close_all(worker *workers) {
 static void threads_that_do_everything_at_once_neither_hang_nor_lose_a_callback(void) {
     pthread_t watchdog;
     worker workers[THREADS];
-    pthread_mutex_init(&all.lock, NULL);
     CHECK(pthread_create(&watchdog, NULL, watch, NULL) == 0);
     for (uint32_t round = 0; round < ROUNDS; round++) {
         open_all();
@@ -283,7 +295,78 @@ static void threads_that_do_everything_at_once_neither_hang_nor_lose_a_callback(
     CHECK(atomic_load(&all.ended_well) > 0);
 }
 
+/* ---- Loss ---- */
+
+static rlx_status lose(void *user) {
+    (void)user;
+    return RLX_ERROR_DEVICE_LOST;
+}
+
+static void loss_notice(void *user, rlx_status status) {
+    CHECK(status == RLX_OK || status == RLX_ERROR_DEVICE_LOST);
+    atomic_fetch_add((_Atomic uint32_t *)user, 1);
+}
+
+/* Submits until the device is lost; one of the threads loses it. */
+static void *work_until_loss(void *user) {
+    worker *w = user;
+    _Atomic uint32_t heard = 0;
+    uint32_t asked = 0;
+    rlx_stream *stream = all.streams[w->number];
+    for (rlx_status status = RLX_OK; !status;) {
+        rlx_point point = { 0 };
+        bool loses = w->number == 0 && asked == 100;
+        CHECK_INT(rlx_stream_fill(stream, rlx_whole(w->buffers[0]), 1, 1), RLX_OK);
+        CHECK_INT(rlx_stream_host_call(stream, loses ? lose : succeed, NULL), RLX_OK);
+        rlx_status depended = rlx_stream_depend(stream, pick(w));
+        CHECK(depended == RLX_OK);
+        status = rlx_stream_submit(stream, &point);
+        publish(w, point);
+        CHECK_INT(rlx_point_notify(point, loss_notice, &heard), RLX_OK);
+        asked++;
+        if (dice(w, 2)) status = rlx_point_wait(point, RLX_FOREVER);
+        CHECK(status == RLX_OK || status == RLX_ERROR_DEVICE_LOST);
+    }
+    CHECK_INT(rlx_stream_wait(stream, RLX_FOREVER), RLX_ERROR_DEVICE_LOST);
+    CHECK_INT(rlx_stream_recover(stream), RLX_ERROR_DEVICE_LOST);
+    while (atomic_load(&heard) < asked) nap(1);
+    CHECK_UINT(atomic_load(&heard), asked);
+    return NULL;
+}
+
+static void a_device_that_is_lost_ends_what_every_thread_does_with_it(void) {
+    pthread_t watchdog;
+    atomic_store(&done, false);
+    CHECK(pthread_create(&watchdog, NULL, watch, NULL) == 0);
+    for (uint32_t round = 0; round < 20; round++) {
+        worker workers[THREADS];
+        rlx_health health = { 0 };
+        open_all();
+        rlx_device *device = all.devices[round % DEVICES];
+        for (int i = 0; i < STREAMS; i++) rlx_stream_release(all.streams[i]);
+        for (uint32_t i = 0; i < THREADS; i++) {
+            CHECK_INT(rlx_stream_create(device, NULL, &all.streams[i]), RLX_OK);
+            workers[i] = (worker){ .number = i, .random = UINT64_C(88172645463325252) + 977 * (round * 16 + i) };
+            CHECK_INT(rlx_buffer_create(device, &(rlx_buffer_desc){ .size = 4096 }, &workers[i].buffers[0]), RLX_OK);
+        }
+        for (int i = 0; i < THREADS; i++)
+            CHECK(pthread_create(&workers[i].thread, NULL, work_until_loss, &workers[i]) == 0);
+        for (int i = 0; i < THREADS; i++) {
+            pthread_join(workers[i].thread, NULL);
+            rlx_buffer_release(workers[i].buffers[0]);
+            rlx_stream_release(all.streams[i]);
+        }
+        CHECK_INT(rlx_device_health(device, &health), RLX_OK);
+        CHECK_INT(health.status, RLX_ERROR_DEVICE_LOST);
+        for (int i = 0; i < DEVICES; i++) rlx_program_release(all.programs[i]);
+        for (int i = 0; i < DEVICES; i++) rlx_device_release(all.devices[i]);
+    }
+    atomic_store(&done, true);
+    pthread_join(watchdog, NULL);
+}
+
 static const tap_test tests[] = {
     TAP(threads_that_do_everything_at_once_neither_hang_nor_lose_a_callback),
+    TAP(a_device_that_is_lost_ends_what_every_thread_does_with_it),
 };
 TAP_MAIN(tests)
