@@ -302,7 +302,8 @@ typedef void (*rlx_notify_function)(void *user, rlx_status status);
 
 /* Calls `function` exactly once when the point has ended, well or not: at once on this thread if it has already,
  * otherwise on the thread that learns of it (for a caller-driven device, inside a wait), which holds no lock of ours.
- * The callback may encode and submit, but not wait (rule 6). `user` is *borrowed* until the callback returns. */
+ * The callback may encode and submit, but not wait (rule 6); what comes after its point on the stream may have to wait
+ * for it. `user` is *borrowed* until the callback returns. */
 RLX_CHECKED rlx_status rlx_point_notify(rlx_point point, rlx_notify_function function, void *user);
 
 /* When the point completed, on rlx_clock_ns. Its stream must have been opened with RLX_STREAM_TIMESTAMPS
@@ -467,7 +468,8 @@ typedef struct rlx_stream_desc {
 /* Creates a stream. `desc` may be NULL. *Given*. Any number of streams can be open. */
 RLX_CHECKED rlx_status rlx_stream_create(rlx_device *device, const rlx_stream_desc *desc, rlx_stream **stream);
 
-/* Discards what is encoded, lets submitted work run to its end, never waits. Not while another thread uses the stream. */
+/* Discards what is encoded, lets submitted work run to its end, never waits. Not while another thread uses the stream.
+ * On a caller-driven device that end may need somebody who waits for its points, as before. */
 RLX_API void rlx_stream_release(rlx_stream *stream);
 
 /* ---- 8. Commands: encode (one thread at a time on a stream) ------------------------------------------------------
@@ -562,7 +564,8 @@ RLX_CHECKED rlx_status rlx_stream_host_call(rlx_stream *stream, rlx_call_functio
 RLX_CHECKED rlx_status rlx_stream_timestamp(rlx_stream *stream, uint64_t *ns);
 
 /* Puts the whole batch being encoded after a point of any stream of any device (rule 6). Errors: ORDER when the point
- * has not been submitted yet, or on a recording stream. A point that has failed fails the batch at submit. */
+ * has not been submitted yet, or on a recording stream; EXPIRED when a failure may have been forgotten since. A point
+ * that has failed fails the batch at submit. */
 RLX_CHECKED rlx_status rlx_stream_depend(rlx_stream *stream, rlx_point point);
 
 static inline rlx_range rlx_whole(rlx_buffer *buffer) {

@@ -73,6 +73,7 @@ static void attach(rlx_batch_state *batch, rlx_dependency *dependency) {
     }
     dependency->batch = batch;
     dependency->watch.fire = dependency_fire;
+    dependency->watch.order = RLX_WATCH_DEPEND;
     atomic_fetch_add_explicit(&batch->unmet, 1, memory_order_relaxed);
     if (dependency->flags & RLX_DEPENDS_DROPPED)
         atomic_fetch_add_explicit(&batch->unmet_dropped, 1, memory_order_relaxed);

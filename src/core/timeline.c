@@ -225,15 +225,19 @@ bool rlx_watch_remove(rlx_watch *watch, rlx_timeline *timeline) {
 
 rlx_watch *rlx_timeline_due(rlx_timeline *timeline) {
     uint64_t completed = atomic_load_explicit(&timeline->completed, memory_order_relaxed);
-    rlx_watch *due = NULL, **end = &due;
+    rlx_watch *first[RLX_WATCH_ORDERS] = { NULL }, **end[RLX_WATCH_ORDERS], *due = NULL;
+    for (int i = 0; i < RLX_WATCH_ORDERS; i++) end[i] = &first[i];
     while (timeline->first && timeline->first->value <= completed) {
         rlx_watch *watch = timeline->first;
         unlink_watch(timeline, watch);
         watch->record = rlx_timeline_failed(timeline, watch->value);
         if (watch->record) rlx_failure_record_retain(watch->record);
-        watch->next = NULL;
-        *end = watch;
-        end = &watch->next;
+        *end[watch->order] = watch;
+        end[watch->order] = &watch->next;
+    }
+    for (int i = RLX_WATCH_ORDERS; i-- > 0;) {
+        *end[i] = due;
+        due = first[i];
     }
     return due;
 }

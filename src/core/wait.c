@@ -14,7 +14,8 @@
 #define SPIN_NS 10000
 #define YIELDS 4
 #define STACK_WATCHES 8
-#define POLL_NS 1000000 /* of one call to a polled backend's wait */
+#define POLL_NS 1000000    /* of one call to a polled backend's wait */
+#define POLL_MANY_NS 50000 /* the same where there are other points to drive as well */
 
 enum { WORD_ENDED = 1, WORD_DRIVE = 2 };
 
@@ -169,13 +170,15 @@ static bool look(wait_state *w) {
 
 static uint64_t patience(const wait_state *w) {
     uint64_t now = rlx_platform_clock_ns(), left = w->deadline > now ? w->deadline - now : 0;
-    return left < POLL_NS ? left : POLL_NS;
+    uint64_t most = w->count > 1 ? POLL_MANY_NS : POLL_NS;
+    return left < most ? left : most;
 }
 
+/* All of them in turn: the first could move for ever without getting anywhere. */
 static bool drive_any(const wait_state *w) {
     if (!atomic_load_explicit(&rlx_caller_driven_devices, memory_order_relaxed)) return false;
     bool moved = false;
-    for (uint32_t i = 0; i < w->count && !moved; i++) moved = drive(w->points[i], patience(w));
+    for (uint32_t i = 0; i < w->count; i++) moved |= drive(w->points[i], patience(w));
     return moved;
 }
 
@@ -252,6 +255,7 @@ static void wait_parked(wait_state *w) {
     for (uint32_t i = 0; i < w->count; i++) {
         watches[i].waiter = &self;
         watches[i].watch.fire = point_fire;
+        watches[i].watch.order = RLX_WATCH_WAIT;
         watches[i].linked = rlx_watch_add(&watches[i].watch, w->points[i], NULL) == RLX_NOT_READY;
     }
     park(w, &self, driver);
@@ -394,7 +398,9 @@ rlx_status rlx_point_notify(rlx_point point, rlx_notify_function function, void 
     if (!function) return rlx_fail(RLX_ERROR_INVALID, "rlx_point_notify: function is NULL");
     notification *made = rlx_allocate(sizeof *made);
     if (!made) return rlx_fail_memory("a notification");
-    *made = (notification){ .watch.fire = notify_fire, .function = function, .user = user };
+    *made = (notification){
+        .watch.fire = notify_fire, .watch.order = RLX_WATCH_NOTIFY, .function = function, .user = user
+    };
     rlx_failure_record *record = NULL;
     status = rlx_watch_add(&made->watch, point, &record);
     if (status == RLX_NOT_READY) return RLX_OK;
@@ -424,5 +430,10 @@ rlx_status rlx_point_timestamp(rlx_point point, uint64_t *ns) {
     rlx_unlock(&timeline->lock);
     if (status == RLX_ERROR_UNSUPPORTED)
         return rlx_fail(status, "the stream keeps no times: create it with RLX_STREAM_TIMESTAMPS");
+    if (status == RLX_ERROR_EXPIRED)
+        return rlx_fail(status,
+                        "the time of this point is not kept any more: %d later ones have completed, or its "
+                        "stream is gone; ask sooner",
+                        RLX_TIMESTAMP_RING);
     return tell(status, NULL);
 }

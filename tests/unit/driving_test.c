@@ -107,6 +107,20 @@ static void a_wait_hands_over_slice_after_slice(void) {
     }
 }
 
+static void a_wait_for_any_drives_all(void) {
+    rlx_device *caller = fake_device("called");
+    rlx_stream *s = fake_stream_create(caller, 0), *t = fake_stream_create(caller, 0);
+    rlx_point points[2] = { fake_submit_calls(s, 1), fake_submit_calls(t, 1) };
+    uint32_t index = 99;
+    fake.streams[0].stuck = true;
+    CHECK_INT(rlx_points_wait(points, 2, RLX_WAIT_ANY, LATE, &index), RLX_OK);
+    CHECK_UINT(index, 1);
+    fake.streams[0].stuck = false;
+    CHECK_INT(rlx_points_wait(points, 2, RLX_WAIT_ALL, LATE, &index), RLX_OK);
+    rlx_stream_release(s), rlx_stream_release(t);
+    rlx_device_release(caller);
+}
+
 static _Atomic uint32_t queries;
 static rlx_point asked_for;
 
@@ -213,6 +227,41 @@ static void a_run_of_a_program_is_driven_from_another_thread(void) {
     rlx_program_release(program);
     rlx_stream_release(recording), rlx_stream_release(s), rlx_stream_release(t);
     rlx_device_release(caller);
+}
+
+/* ---- Waits beside callbacks ---- */
+
+static _Atomic bool returned;
+
+static void expect_return(void *user, rlx_status status) {
+    CHECK_INT(status, RLX_OK);
+    *(bool *)user = comes_true(&returned);
+}
+
+static void *wait_and_say(void *user) {
+    (void)wait_there(user);
+    atomic_store(&returned, true);
+    return NULL;
+}
+
+static void a_wait_does_not_wait_for_callbacks_about_its_point(void) {
+    rlx_device *device = fake_device("fake");
+    rlx_stream *s = fake_stream_create(device, 0), *t = fake_stream_create(device, 0);
+    waiting w = { .point = fake_submit_calls(s, 1) };
+    bool seen = false;
+    atomic_store(&returned, false);
+    CHECK_INT(rlx_point_notify(w.point, expect_return, &seen), RLX_OK);
+    CHECK_INT(rlx_stream_depend(t, w.point), RLX_OK);
+    CHECK_INT(rlx_stream_host_call(t, fake_call, NULL), RLX_OK);
+    CHECK_INT(rlx_stream_submit(t, NULL), RLX_OK);
+    CHECK(pthread_create(&w.thread, NULL, wait_and_say, &w) == 0);
+    nap(SOON);
+    fake_end(0, NULL);
+    CHECK_INT(waited(&w), RLX_OK);
+    CHECK(seen);
+    fake_end(1, NULL);
+    rlx_stream_release(s), rlx_stream_release(t);
+    rlx_device_release(device);
 }
 
 /* ---- Polled devices that do not answer ---- */
@@ -371,10 +420,12 @@ static const tap_test tests[] = {
     TAP(a_wait_drives_what_holds_a_batch_up_once_that_is_the_first),
     TAP(a_wait_drives_one_dependency_after_another),
     TAP(a_wait_hands_over_slice_after_slice),
+    TAP(a_wait_for_any_drives_all),
     TAP(two_threads_that_poll_one_stream_lose_no_failure),
     TAP(a_wait_hears_that_another_thread_has_handed_over),
     TAP(a_wait_drives_what_a_batch_on_a_synchronous_device_comes_to_need),
     TAP(a_run_of_a_program_is_driven_from_another_thread),
+    TAP(a_wait_does_not_wait_for_callbacks_about_its_point),
     TAP(a_wait_of_the_backend_that_fails_loses_the_device),
     TAP(a_device_that_is_lost_during_a_submit_leaves_that_its_batch),
     TAP(a_batch_that_ends_during_its_submit_ends_after_it),

@@ -19,6 +19,7 @@ typedef struct fake_stream {
     uint64_t most;   /* commands in flight at once */
     rlx_fault fault; /* for query */
     uint64_t fault_at; /* with which batch query tells of it; 0: at once */
+    bool stuck;        /* waits end nothing */
 } fake_stream;
 
 static struct {
@@ -177,7 +178,7 @@ static rlx_status fake_wait_work(void *stream, uint64_t signal, uint64_t timeout
     (void)timeout_ns;
     if (fake.wait) return fake_host->fail(fake.wait, "no answer");
     rlx_lock(&own->lock);
-    if (own->ended < own->handed) own->ended++;
+    if (own->ended < own->handed && !own->stuck) own->ended++;
     bool done = own->ended >= signal;
     rlx_unlock(&own->lock);
     return done ? RLX_OK : RLX_TIMEOUT;
