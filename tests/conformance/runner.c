@@ -308,6 +308,8 @@ static void *watch(void *user) {
     watchdog *w = user;
     while (conform_now_ns() < w->deadline) conform_sleep_ms(100);
     add_death(w->r, w->index, true, 0, w->r->options->timeout_s * 1000);
+    if (!w->r->report.json) printf("Bail out! the rest would need another process (--no-fork)\n");
+    conform_report_end(&w->r->report, (conform_now_ns() - w->r->began) / 1000000);
     _exit(1);
 }
 
@@ -399,7 +401,7 @@ int conform_run(const conform_options *options) {
         fprintf(stderr, "rlx conform: no test's name contains \"%s\" (rlx conform --list)\n", options->filter);
         return 2;
     }
-    uint64_t began = conform_now_ns();
+    r.began = conform_now_ns();
     r.probe = share(sizeof *r.probe);
     r.step = share(sizeof *r.step);
     if (!r.probe || !r.step || !probe_device(&r)) {
@@ -416,6 +418,6 @@ int conform_run(const conform_options *options) {
     if (options->no_fork) run_here(&r);
     else run_forked(&r);
     add_ends(&r);
-    conform_report_end(&r.report, (conform_now_ns() - began) / 1000000);
+    conform_report_end(&r.report, (conform_now_ns() - r.began) / 1000000);
     return r.report.results[CONFORM_FAILED] ? 1 : 0;
 }
