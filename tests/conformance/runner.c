@@ -40,6 +40,7 @@ typedef struct runner {
     probe *probe;       /* shared with children */
     conform_step *step; /* the same */
     conform_report report;
+    uint64_t began;
     uint32_t exercised;         /* RLX_CAN_ bits that tests which passed have used */
     char unclean[CONFORM_TEXT]; /* which children ended badly after their tests had passed */
     uint64_t ended_badly;
