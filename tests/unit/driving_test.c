@@ -264,6 +264,50 @@ static void a_wait_does_not_wait_for_callbacks_about_its_point(void) {
     rlx_device_release(device);
 }
 
+/* ---- The last reference goes in a callback ---- */
+
+typedef struct owned {
+    rlx_device *device;
+    rlx_stream *stream;
+    _Atomic bool gone;
+} owned;
+
+static rlx_status let_go(void *user) {
+    owned *o = user;
+    rlx_stream_release(o->stream);
+    rlx_device_release(o->device);
+    atomic_store(&o->gone, true);
+    return RLX_OK;
+}
+
+static void let_go_in_notice(void *user, rlx_status status) {
+    CHECK_INT(status, RLX_OK);
+    CHECK_INT(let_go(user), RLX_OK);
+}
+
+static void a_callback_may_release_its_stream_and_device(void) {
+    owned o = { .device = fake_device("asked") }; /* on the core's own thread */
+    o.stream = fake_stream_create(o.device, 0);
+    CHECK_INT(rlx_point_notify(fake_submit_calls(o.stream, 1), let_go_in_notice, &o), RLX_OK);
+    rlx_lock(&fake.streams[0].lock);
+    fake.streams[0].ended = 1;
+    rlx_unlock(&fake.streams[0].lock);
+    CHECK(comes_true(&o.gone));
+    for (uint64_t end = rlx_clock_ns() + LATE; rlx_clock_ns() < end && fake.devices;) rlx_thread_yield();
+    CHECK_UINT(fake.devices, 0);
+
+    static const char *const names[] = { "sync", "cpu" };
+    for (int i = 0; i < 2; i++) {
+        rlx_point point = { 0 };
+        o = (owned){ .device = fake_device_more(names[i]) };
+        o.stream = fake_stream_create(o.device, 0);
+        CHECK_INT(rlx_stream_host_call(o.stream, let_go, &o), RLX_OK);
+        CHECK_INT(rlx_stream_submit(o.stream, &point), RLX_OK);
+        CHECK_INT(rlx_point_wait(point, LATE), RLX_OK);
+        CHECK(comes_true(&o.gone));
+    }
+}
+
 /* ---- Polled devices that do not answer ---- */
 
 static void a_wait_of_the_backend_that_fails_loses_the_device(void) {
@@ -426,6 +470,7 @@ static const tap_test tests[] = {
     TAP(a_wait_drives_what_a_batch_on_a_synchronous_device_comes_to_need),
     TAP(a_run_of_a_program_is_driven_from_another_thread),
     TAP(a_wait_does_not_wait_for_callbacks_about_its_point),
+    TAP(a_callback_may_release_its_stream_and_device),
     TAP(a_wait_of_the_backend_that_fails_loses_the_device),
     TAP(a_device_that_is_lost_during_a_submit_leaves_that_its_batch),
     TAP(a_batch_that_ends_during_its_submit_ends_after_it),
