@@ -147,27 +147,25 @@ fail_lock:
     return rlx_fail_memory("a device's locks");
 }
 
-/* The first of the list that opens. */
-static rlx_status device_open_first(const rlx_device_desc *desc, rlx_device **device) {
+/* The thread's message, to be put back. */
+static void keep_message(char kept[RLX_MESSAGE_SIZE]) { memcpy(kept, rlx_last_error(), strlen(rlx_last_error()) + 1); }
+
+/* Devices that do not open on the way to one that does are no error of the caller's. If none does, the best of them is
+ * what the caller hears of. */
+static rlx_status device_open_auto(const rlx_device_desc *desc, rlx_device **device) {
+    char before[RLX_MESSAGE_SIZE], best[RLX_MESSAGE_SIZE];
     rlx_status first = RLX_OK;
+    keep_message(before);
     for (uint32_t i = 0;; i++) {
         rlx_registry_device found;
         rlx_status status = rlx_registry_at(i, &found);
-        if (status == RLX_ERROR_NOT_FOUND) return first ? first : status; /* the end of the list */
+        if (status == RLX_ERROR_NOT_FOUND && first) return rlx_fail(first, "%s", best); /* the end of the list */
         if (status) return status;
         status = device_open(&found, desc, device);
-        if (!status) return RLX_OK;
+        if (!status) return rlx_fail(RLX_OK, "%s", before);
+        if (!first) keep_message(best);
         if (!first) first = status;
     }
-}
-
-/* Devices that did not open on the way to one that did are no error of the caller's. */
-static rlx_status device_open_auto(const rlx_device_desc *desc, rlx_device **device) {
-    char *before = rlx_copy_string(rlx_last_error());
-    rlx_status status = device_open_first(desc, device);
-    if (!status) (void)rlx_fail(RLX_OK, "%s", before ? before : "");
-    rlx_free(before);
-    return status;
 }
 
 rlx_status rlx_device_open(const char *name, const rlx_device_desc *desc, rlx_device **device) {

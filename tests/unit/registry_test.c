@@ -597,7 +597,36 @@ IN_CHILD(opening_hands_over_the_handle_and_checked_properties) {
     CHECK_STRING(rlx_last_error(), "test:0: it is busy");
 }
 
+static uint32_t allowed;
+
+static bool allow_some(size_t size) {
+    (void)size;
+    return allowed > 0 && allowed--;
+}
+
+IN_CHILD(auto_tells_of_the_best_device_if_none_opens_and_of_none_otherwise) {
+    uint32_t count;
+    rlx_device *device = NULL;
+    devices[0].kind = RLX_DEVICE_DISCRETE_GPU;
+    CHECK_INT(rlx_backend_register(entry), RLX_OK);
+    CHECK_INT(rlx_devices_list(NULL, 0, &count), RLX_OK);
+    CHECK_INT(rlx_devices_list(NULL, 1, &count), RLX_ERROR_INVALID);
+    char before[1024];
+    snprintf(before, sizeof before, "%s", rlx_last_error());
+    probe_status = RLX_ERROR_DEVICE_LOST;
+    CHECK_INT(rlx_device_open("auto", NULL, &device), RLX_OK);
+    if (device) CHECK_STRING(rlx_device_info(device)->name, "cpu");
+    CHECK_STRING(rlx_last_error(), before); /* the last call that returned an error */
+    rlx_device_release(device);
+    allowed = 1; /* for the first device: all others find no memory */
+    atomic_store(&rlx_allocation_check, allow_some);
+    CHECK_INT(rlx_device_open("auto", NULL, &device), RLX_ERROR_DEVICE_LOST);
+    atomic_store(&rlx_allocation_check, NULL);
+    CHECK_STRING(rlx_last_error(), "test:0: it is busy");
+}
+
 static const tap_test tests[] = {
+    TAP(auto_tells_of_the_best_device_if_none_opens_and_of_none_otherwise),
     TAP(a_sound_table_is_taken_and_its_device_listed),
     TAP(each_missing_function_is_named),
     TAP(a_synchronous_backend_needs_neither_wait_nor_query),
