@@ -209,7 +209,7 @@ typedef struct rlx_device_properties {
     const char *id;                /* stable across runs: a PCI address, a UUID; "" if there is none */
     const char *architecture;      /* for code generators: "x86-64", "sm_90" */
     rlx_progress progress;
-    bool thread_bound;             /* only the thread that opened it may use it */
+    bool thread_bound;             /* only the thread that opened it may use it; what is held advances there */
     uint32_t units;                /* processors, workers, multiprocessors: what runs groups side by side */
     uint32_t subgroup_min, subgroup_max; /* threads in lockstep; 1 where there is no such thing */
     uint32_t timer_ns;             /* resolution of timestamps in nanoseconds */
@@ -343,7 +343,7 @@ RLX_API const rlx_buffer_properties *rlx_buffer_info(const rlx_buffer *buffer);
 RLX_CHECKED rlx_status rlx_buffer_host_pointer(rlx_buffer *buffer, void **pointer);
 
 /* Host memory that this device transfers fastest (pinned where that exists, plain elsewhere), aligned to 64 bytes at
- * least. *Given*: rlx_host_free with the same device, after the work that uses it. */
+ * least. *Given*: rlx_host_free with the same device, after the work that uses it (on a bound device: on its thread). */
 RLX_CHECKED rlx_status rlx_host_alloc(rlx_device *device, uint64_t size, void **pointer);
 RLX_API void rlx_host_free(rlx_device *device, void *pointer);
 
