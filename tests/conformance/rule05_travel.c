@@ -98,6 +98,24 @@ static void a_failed_dependency_among_good_ones_is_enough(conform_test *t) {
     CHECK_STATUS(t, rlx_point_wait(point, t->patience), RLX_ERROR_KERNEL);
 }
 
+/* Statuses that calls return for reasons of their own are failures like any other when a host call returns them. */
+static void a_failure_of_any_status_travels(conform_test *t) {
+    const rlx_status statuses[] = { RLX_ERROR_INVALID, RLX_ERROR_ORDER,     RLX_ERROR_EXPIRED,      RLX_ERROR_FORKED,
+                                    RLX_ERROR_THREAD,  RLX_ERROR_CANCELLED, RLX_ERROR_OUT_OF_MEMORY };
+    for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
+        rlx_stream *origin = conform_stream(t, 0), *dependent = conform_stream(t, 0);
+        conform_fail(t, origin, statuses[i]);
+        rlx_point bad = submit_failing(t, origin);
+        CHECK_STATUS(t, rlx_point_wait(bad, t->patience), statuses[i]);
+        CHECK_OK(t, rlx_stream_depend(dependent, bad));
+        rlx_point after = submit_failing(t, dependent);
+        CHECK_STATUS(t, rlx_point_wait(after, t->patience), statuses[i]);
+        CHECK_STATUS(t, rlx_points_wait(&after, 1, RLX_WAIT_ANY, t->patience, NULL), statuses[i]);
+        CHECK_OK(t, rlx_stream_recover(dependent));
+        CHECK_OK(t, rlx_stream_submit_and_wait(dependent, t->patience));
+    }
+}
+
 /* Streams that don't depend on it go on, whatever device they are on. */
 static void a_failure_stays_where_it_belongs(conform_test *t) {
     rlx_stream *bad = conform_stream(t, 0), *neighbour = conform_stream(t, 0);
@@ -346,6 +364,7 @@ const conform_case conform_rule05_travel[] = {
     { 5, "a failure travels from and to `cpu`", a_failure_travels_to_and_from_cpu, NEEDS_GATE | NEEDS_CPU },
     { 5, "a failure travels from and to `sync`", a_failure_travels_to_and_from_sync, NEEDS_GATE | NEEDS_SYNC },
     { 5, "one failed dependency among many is enough", a_failed_dependency_among_good_ones_is_enough },
+    { 5, "a failure travels whatever its status", a_failure_of_any_status_travels },
     { 5, "a failure stays with the streams that depend on it", a_failure_stays_where_it_belongs },
     { 5, "a failure reaches the points of released streams", a_failure_reaches_the_points_of_released_streams,
       NEEDS_GATE },

@@ -490,6 +490,23 @@ static void a_slot_has_one_kind(conform_test *t) {
     CHECK_EQUAL(t, conform_get_u32(t, x, 0), 3);
 }
 
+/* No run could give it both: refused where it is recorded, finished, or at each run. */
+static void a_slot_has_one_size(conform_test *t) {
+    rlx_stream *s = conform_stream(t, 0), *recording = conform_stream(t, RLX_STREAM_RECORD);
+    rlx_buffer *x = conform_buffer(t, SIZE);
+    rlx_program *program = NULL;
+    conform_set(t, rlx_whole(x), 0x11);
+    CHECK_OK(t, rlx_stream_fill(recording, rlx_slot_range(0, 64), 1, 4));
+    bool refused = rlx_stream_fill(recording, rlx_slot_range(0, 128), 2, 4) != RLX_OK;
+    refused |= rlx_stream_finish(recording, NULL, &program) != RLX_OK;
+    for (uint64_t size = 64; size <= 128 && !refused; size += 64)
+        CHECK_ONE_OF(t, run(s, program, &(rlx_slot_value){ .slot = 0, .range = rlx_part(x, 0, size) }, 1),
+                     CONFORM_BIT(RLX_ERROR_INVALID) | CONFORM_BIT(RLX_ERROR_RANGE));
+    rlx_program_release(program);
+    CHECK_OK(t, rlx_stream_submit_and_wait(s, t->patience));
+    CHECK_EQUAL(t, conform_get_u32(t, x, 31), 0x11111111);
+}
+
 static void slots_have_numbers_below_the_limit(conform_test *t) {
     rlx_stream *s = conform_stream(t, 0), *recording = conform_stream(t, RLX_STREAM_RECORD);
     rlx_buffer *x = conform_buffer(t, SIZE);
@@ -527,6 +544,7 @@ const conform_case conform_rule16_slots[] = {
       reads_into_one_host_pointer_keep_the_order },
     { 16, "ranges that overlap and break nothing are taken", overlaps_that_break_nothing_are_taken },
     { 16, "a slot has one kind", a_slot_has_one_kind },
+    { 16, "a slot has one size, wherever it stands", a_slot_has_one_size },
     { 16, "slots have numbers below RLX_SLOT_MAX", slots_have_numbers_below_the_limit },
     { 0 },
 };
