@@ -186,6 +186,7 @@ static void stand_by(conform_test *t, void *user) {
     bystanders *b = user;
     while (!atomic_load(&b->stop)) {
         rlx_point point = { atomic_load(&b->timeline), atomic_load(&b->value) };
+        if (point.timeline == 0) point.value = 0; /* stored after the value: nothing had been submitted */
         rlx_failure failure;
         uint32_t any = CONFORM_BIT(RLX_OK) | CONFORM_BIT(RLX_NOT_READY) | CONFORM_BIT(RLX_TIMEOUT) |
                        CONFORM_BIT(RLX_ERROR_CANCELLED) | CONFORM_BIT(RLX_ERROR_EXPIRED);
