@@ -223,6 +223,10 @@ static inline rlx_device *fake_device(const char *name) {
     for (size_t i = 0; !registered && i < sizeof entries / sizeof *entries; i++)
         CHECK_INT(rlx_backend_register(entries[i]), RLX_OK);
     registered = true;
+    /* A device that was polled is closed by the thread that polled it, which may be a moment behind. */
+    for (uint64_t end = rlx_deadline(10 * RLX_SECOND); fake.devices && rlx_platform_clock_ns() < end;)
+        rlx_thread_yield();
+    CHECK_UINT(fake.devices, 0);
     memset(&fake, 0, sizeof fake);
     for (int i = 0; i < FAKE_STREAMS; i++) rlx_mutex_init(&fake.streams[i].lock);
     return fake_device_more(name);
