@@ -37,9 +37,14 @@ typedef struct rlx_failed_interval {
     rlx_failure_record *record;
 } rlx_failed_interval;
 
-/* Of several watches that are due, waits hear first, as nothing of theirs takes time; then what depends on the point; and
- * the user's own functions last, as they may do anything. */
-typedef enum rlx_watch_order { RLX_WATCH_WAIT = 0, RLX_WATCH_DEPEND, RLX_WATCH_NOTIFY, RLX_WATCH_ORDERS } rlx_watch_order;
+/* Of several watches that are due, waits hear first, as nothing of theirs takes time; then what depends on the point;
+ * and the user's own functions last, as they may do anything. */
+typedef enum rlx_watch_order {
+    RLX_WATCH_WAIT = 0,
+    RLX_WATCH_DEPEND,
+    RLX_WATCH_NOTIFY,
+    RLX_WATCH_ORDERS
+} rlx_watch_order;
 
 /* `fire` is called once, with no lock held. `record` is NULL for success, and borrowed for the call. */
 typedef struct rlx_watch rlx_watch;

@@ -1,6 +1,7 @@
 /* Threads that do everything at once, on devices with workers of their own and on the caller's thread: each encodes on
  * streams of its own, and waits for, cancels and recovers those of all. Nothing may hang, every callback comes exactly
- * once, runs of one program never overlap, and what has ended well has done what it should. Sees the public header alone. */
+ * once, runs of one program never overlap, and what has ended well has done what it should. Sees the public header
+ * alone. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
