@@ -387,7 +387,8 @@ typedef struct rlx_host_kernel {
 
 /* Runs `count` groups from linear number `first` (x fastest: number = x + groups[0] * (y + groups[1] * z)). Groups of
  * one dispatch may run on several threads at once, each call with its own range and its own `shared`. Returns RLX_OK; an
- * error fails the command (RLX_ERROR_DEVICE_LOST: and declares the device lost). It must not wait for points. */
+ * error fails the command with that status (RLX_ERROR_DEVICE_LOST also declares the device lost), and what is no error's
+ * number fails it with RLX_ERROR_KERNEL. It must not wait for points. */
 typedef rlx_status (*rlx_host_function)(const rlx_host_kernel *kernel, uint64_t first, uint64_t count);
 
 /* Optional last parameter of a kernel in C source (docs/kernels.md): which group runs. */
@@ -527,7 +528,8 @@ typedef struct rlx_arg {
     };
 } rlx_arg;
 
-/* Memory that a dispatch touches without having it as an argument (through an address in a table). */
+/* Memory that a dispatch touches without having it as an argument (through an address in a table). What overlaps an
+ * argument must be read by both, as two arguments must. */
 typedef struct rlx_use {
     rlx_range range;
     rlx_access access;
@@ -554,7 +556,8 @@ typedef struct rlx_dispatch {
  * typed code have their own), LIMIT (grid, group, shared memory, binding size), UNSUPPORTED. */
 RLX_CHECKED rlx_status rlx_stream_dispatch(rlx_stream *stream, rlx_kernel *kernel, const rlx_dispatch *dispatch);
 
-/* Runs in order on a thread of the library or the caller's. An error fails the command. Must not wait (rule 6). */
+/* Runs in order on a thread of the library or the caller's. Its status is taken as a host function's is. It must not wait
+ * (rule 6). */
 typedef rlx_status (*rlx_call_function)(void *user);
 
 /* Calls a function on the host in order; it sees what earlier READs wrote. `user` is *borrowed*. */
