@@ -43,8 +43,8 @@
  *         rlx_kernel_release(k); rlx_buffer_release(x); rlx_buffer_release(y); rlx_stream_release(s); rlx_device_release(dev);
  *     }
  *
- * HOW TO READ ON. One section for each word of the model: status, library, device, point, buffer, kernel, stream and its
- * commands, program, failure, transfer. "Rule n" is rule n of docs/design.md.
+ * HOW TO READ ON. One section for each word of the model: status, library, device, point, buffer, kernel, stream and
+ * its commands, program, failure, transfer. "Rule n" is rule n of docs/design.md.
  *
  * WORDS USED AT POINTERS. *Borrowed*: read or written until the moment that the text names; keep it alive until then.
  * *Copied*: the library has its own copy before the call returns. *Retained*: the library holds a reference of its own;
@@ -225,7 +225,8 @@ typedef struct rlx_device_properties {
  * `count`. The first call looks for plugins and probes drivers (rule 11). */
 RLX_CHECKED rlx_status rlx_devices_list(const rlx_device_properties **list, uint32_t capacity, uint32_t *count);
 
-/* One backend, or one file that might have been one: why it was taken or refused. Strings live as long as the process. */
+/* One backend, or one file that might have been one: why it was taken or refused. Strings live as long as the
+ * process. */
 typedef struct rlx_backend_report {
     const char *name;   /* the backend's name, "" if it was not learnt */
     const char *path;   /* of the plugin's file, "" if built in or registered */
@@ -287,10 +288,10 @@ RLX_CHECKED rlx_status rlx_point_wait(rlx_point point, uint64_t timeout_ns);
 
 typedef enum rlx_wait_mode { RLX_WAIT_ALL = 0, RLX_WAIT_ANY } rlx_wait_mode;
 
-/* Waits for several points. ALL: until every one has ended; the status is that of the first in the array that failed.
- * ANY: until one has ended; the status is its own. `index` (NULL allowed) receives which one that was: with ALL and
- * RLX_OK, `count`; with RLX_TIMEOUT, one that has not ended. `points` is *borrowed* for the call. ALL of none is RLX_OK, ANY of none is
- * RLX_ERROR_INVALID. Errors as rlx_point_wait. */
+/* Waits for several points. ALL: until every one has ended; the status is that of the first in the array that
+ * failed. ANY: until one has ended; the status is its own. `index` (NULL allowed) receives which one that was: with
+ * ALL and RLX_OK, `count`; with RLX_TIMEOUT, one that has not ended. `points` is *borrowed* for the call. ALL of
+ * none is RLX_OK, ANY of none is RLX_ERROR_INVALID. Errors as rlx_point_wait. */
 RLX_CHECKED rlx_status rlx_points_wait(const rlx_point *points, uint32_t count, rlx_wait_mode mode, uint64_t timeout_ns,
                                        uint32_t *index);
 
@@ -306,8 +307,8 @@ typedef void (*rlx_notify_function)(void *user, rlx_status status);
  * for it. `user` is *borrowed* until the callback returns. */
 RLX_CHECKED rlx_status rlx_point_notify(rlx_point point, rlx_notify_function function, void *user);
 
-/* When the point completed, on rlx_clock_ns. Its stream must have been opened with RLX_STREAM_TIMESTAMPS
- * (otherwise UNSUPPORTED). Errors: NOT_READY; EXPIRED when 256 or more later points have completed or the stream is gone. */
+/* When the point completed, on rlx_clock_ns. Its stream must have been opened with RLX_STREAM_TIMESTAMPS (otherwise
+ * UNSUPPORTED). Errors: NOT_READY; EXPIRED when 256 or more later points have completed or the stream is gone. */
 RLX_CHECKED rlx_status rlx_point_timestamp(rlx_point point, uint64_t *ns);
 
 /* ---- 5. Buffer -------------------------------------------------------------------------------------------------- */
@@ -338,12 +339,13 @@ RLX_API void rlx_buffer_retain(rlx_buffer *buffer);
 RLX_API void rlx_buffer_release(rlx_buffer *buffer);
 RLX_API const rlx_buffer_properties *rlx_buffer_info(const rlx_buffer *buffer);
 
-/* The lasting host pointer of a SHARED buffer, *borrowed* until the buffer's release. The caller orders its own accesses
- * with the device's: after a wait, before a submit. Errors: UNSUPPORTED for any other buffer. */
+/* The lasting host pointer of a SHARED buffer, *borrowed* until the buffer's release. The caller orders its own
+ * accesses with the device's: after a wait, before a submit. Errors: UNSUPPORTED for any other buffer. */
 RLX_CHECKED rlx_status rlx_buffer_host_pointer(rlx_buffer *buffer, void **pointer);
 
-/* Host memory that this device transfers fastest (pinned where that exists, plain elsewhere), aligned to 64 bytes at
- * least. *Given*: rlx_host_free with the same device, after the work that uses it (on a bound device: on its thread). */
+/* Host memory that this device transfers fastest (pinned where that exists, plain elsewhere), aligned to 64 bytes
+ * at least. *Given*: rlx_host_free with the same device, after the work that uses it (on a bound device: on its
+ * thread). */
 RLX_CHECKED rlx_status rlx_host_alloc(rlx_device *device, uint64_t size, void **pointer);
 RLX_API void rlx_host_free(rlx_device *device, void *pointer);
 
@@ -381,14 +383,14 @@ typedef struct rlx_host_kernel {
     uint32_t groups[3];       /* the grid */
     uint32_t group_size[3];
     uint32_t shared_bytes;    /* size of `shared`: the kernel's and the dispatch's together */
-    void *shared;             /* scratch of the running group, aligned to 64 bytes, contents undefined; NULL if 0 bytes */
+    void *shared;             /* scratch of the running group, aligned to 64 bytes, contents undefined; or NULL */
     void *user;               /* from rlx_code */
 } rlx_host_kernel;
 
-/* Runs `count` groups from linear number `first` (x fastest: number = x + groups[0] * (y + groups[1] * z)). Groups of
- * one dispatch may run on several threads at once, each call with its own range and its own `shared`. Returns RLX_OK; an
- * error fails the command with that status (RLX_ERROR_DEVICE_LOST also declares the device lost), and what is no error's
- * number fails it with RLX_ERROR_KERNEL. It must not wait for points. */
+/* Runs `count` groups from linear number `first` (x fastest: number = x + groups[0] * (y + groups[1] * z)). Groups
+ * of one dispatch may run on several threads at once, each call with its own range and its own `shared`. Returns
+ * RLX_OK; an error fails the command with that status (RLX_ERROR_DEVICE_LOST also declares the device lost), and
+ * what is no error's number fails it with RLX_ERROR_KERNEL. It must not wait for points. */
 typedef rlx_status (*rlx_host_function)(const rlx_host_kernel *kernel, uint64_t first, uint64_t count);
 
 /* Optional last parameter of a kernel in C source (docs/kernels.md): which group runs. */
@@ -496,7 +498,8 @@ RLX_CHECKED rlx_status rlx_stream_read(rlx_stream *stream, void *dst, rlx_range 
 /* Between ranges of equal size, also of one buffer, also overlapping: as memmove (rule 14). */
 RLX_CHECKED rlx_status rlx_stream_copy(rlx_stream *stream, rlx_range dst, rlx_range src);
 
-/* Repeats the low `pattern_size` (1, 2 or 4) bytes of `pattern` (little-endian) from dst's first byte on; dst.size must be a multiple of it. */
+/* Repeats the low `pattern_size` (1, 2 or 4) bytes of `pattern` (little-endian) from dst's first byte on; dst.size
+ * must be a multiple of it. */
 RLX_CHECKED rlx_status rlx_stream_fill(rlx_stream *stream, rlx_range dst, uint32_t pattern, uint32_t pattern_size);
 
 /* Strided rows: row i lies at i * stride from the range's (or host pointer's) first byte. A range must reach over its
@@ -556,8 +559,8 @@ typedef struct rlx_dispatch {
  * typed code have their own), LIMIT (grid, group, shared memory, binding size), UNSUPPORTED. */
 RLX_CHECKED rlx_status rlx_stream_dispatch(rlx_stream *stream, rlx_kernel *kernel, const rlx_dispatch *dispatch);
 
-/* Runs in order on a thread of the library or the caller's. Its status is taken as a host function's is. It must not wait
- * (rule 6). */
+/* Runs in order on a thread of the library or the caller's. Its status is taken as a host function's is. It must
+ * not wait (rule 6). */
 typedef rlx_status (*rlx_call_function)(void *user);
 
 /* Calls a function on the host in order; it sees what earlier READs wrote. `user` is *borrowed*. */
@@ -611,10 +614,10 @@ static inline rlx_arg rlx_arg_bytes(const void *bytes, uint32_t size) {
 
 /* ---- 9. Submit and wait ----------------------------------------------------------------------------------------- */
 
-/* Hands over what is encoded as one batch, and writes its point (NULL allowed). Never waits for work to end (rule 3),
- * except that a synchronous device does the work here. An empty batch completes after all before it.
- * A failure of this batch is its point's, told by wait. On a stream that has already failed the commands are
- * discarded, the status is that failure's, and the point is a failed one (rule 5). Errors: ORDER on a recording stream. */
+/* Hands over what is encoded as one batch, and writes its point (NULL allowed). Never waits for work to end
+ * (rule 3), except that a synchronous device does the work here. An empty batch completes after all before it. A failure
+ * of this batch is its point's, told by wait. On a stream that has already failed the commands are discarded, the
+ * status is that failure's, and the point is a failed one (rule 5). Errors: ORDER on a recording stream. */
 RLX_CHECKED rlx_status rlx_stream_submit(rlx_stream *stream, rlx_point *point);
 
 /* Waits for all that was submitted to the stream so far; as rlx_point_wait on its last point. Any thread. */
@@ -640,7 +643,8 @@ static inline rlx_slot_ref rlx_slot(uint32_t slot) {
     rlx_slot_ref r = { slot + 1 };
     return r;
 }
-/* A range given at each run, in place of any range. `size` in bytes is what the run must give; in an argument 0 means any. */
+/* A range given at each run, in place of any range. `size` in bytes is what the run must give; in an argument 0
+ * means any. */
 static inline rlx_range rlx_slot_range(uint32_t slot, uint64_t size) {
     rlx_range r = { NULL, 0, size, slot + 1 };
     return r;
@@ -695,12 +699,13 @@ typedef struct rlx_run {
     const void *next;
 } rlx_run;
 
-/* Runs a program, as one command of the stream. `run` may be NULL if it has no slots. Runs of one program never overlap,
- * on whatever streams they are (rule 16). On a recording stream its commands are recorded with these values, among which
- * a range may be a slot of the outer recording (rlx_slot_range). Errors: INVALID (a slot missing, twice or unknown; a
- * host pointer NULL), ALIAS (a range given here, or a host pointer into a SHARED buffer, overlaps another access of the
- * program so that the recorded order would no longer be right: record it with ranges that may overlap, or give disjoint
- * ones), and for each slot those of the commands that it is used in. */
+/* Runs a program, as one command of the stream. `run` may be NULL if it has no slots. Runs of one program never
+ * overlap, on whatever streams they are (rule 16). On a recording stream its commands are recorded with these
+ * values, among which a range may be a slot of the outer recording (rlx_slot_range). Errors: INVALID (a slot
+ * missing, twice or unknown; a host pointer NULL), ALIAS (a range given here, or a host pointer into a SHARED
+ * buffer, overlaps another access of the program so that the recorded order would no longer be right: record it
+ * with ranges that may overlap, or give disjoint ones), and for each slot those of the commands that it is used in.
+ * */
 RLX_CHECKED rlx_status rlx_stream_run(rlx_stream *stream, rlx_program *program, const rlx_run *run);
 
 RLX_API void rlx_program_retain(rlx_program *program);
@@ -761,8 +766,9 @@ RLX_CHECKED rlx_status rlx_device_health(rlx_device *device, rlx_health *health)
 
 /* Moves src to dst, ranges of equal size on any two devices (also one and the same), as a batch of its own on both
  * streams: after all that was submitted on either, before all that comes. `moved` (NULL allowed) completes when dst
- * holds the data. For one thread at a time on each of the two streams. Errors: ORDER with commands pending on one of
- * them, or a recording stream, ALIAS if ranges of one buffer overlap; as rlx_stream_submit if one of them has failed. */
+ * holds the data. For one thread at a time on each of the two streams. Errors: ORDER with commands pending on one
+ * of them, or a recording stream, ALIAS if ranges of one buffer overlap; as rlx_stream_submit if one of them has
+ * failed. */
 RLX_CHECKED rlx_status rlx_transfer(rlx_stream *dst_stream, rlx_range dst, rlx_stream *src_stream, rlx_range src,
                                     rlx_point *moved);
 
