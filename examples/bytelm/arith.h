@@ -6,7 +6,7 @@
  * additions, multiplications, divisions and integer operations of IEEE 754, in a written order: with -ffp-contract=off
  * they give the same bits on every machine, in every lane of a vector of any width.
  *
- * The polynomials are minimax fits. Largest errors, above what was found by trying every seventh float of the range:
+ * The polynomials are minimax fits. Bounds of the errors that trying every seventh float of the range has found:
  *
  *     arith_exp    x in [-87, 88]                   1 unit in the last place
  *     arith_tanh   every finite x                   2 units
