@@ -1,6 +1,6 @@
-/* Scheduling against a model of it: random submits, dependencies, runs, refusals, failures, cancels and recovers, with every
- * order of ends that a backend could choose. After each step the model says which points have failed, and the device which
- * of them can have ended; the core must say the same, and hold each batch's buffer for just as long. */
+/* Scheduling against a model of it: random submits, dependencies, runs, refusals, failures, cancels and recovers, with
+ * every order of ends that a backend could choose. After each step the model says which points have failed, and the
+ * device which of them can have ended; the core must say the same, and hold each batch's buffer for just as long. */
 #include "fake.h"
 
 enum { STREAMS = 4, RECORDS = 400, DEPENDS = 3, STEPS = 300, SEEDS = 300 };
