@@ -421,7 +421,9 @@ rlx_status rlx_point_timestamp(rlx_point point, uint64_t *ns) {
         return rlx_fail(RLX_ERROR_INVALID, "rlx_point_timestamp: this is no point of a stream");
     rlx_lock(&timeline->lock);
     uint64_t completed = atomic_load(&timeline->completed);
-    if (rlx_timeline_id(timeline) != point.timeline || !timeline->stream) status = RLX_ERROR_EXPIRED;
+    /* Released is gone to the user, even while a thread still holds the stream for a moment. */
+    bool gone = rlx_timeline_id(timeline) != point.timeline || !timeline->stream || timeline->stream->released;
+    if (gone) status = RLX_ERROR_EXPIRED;
     else if (!timeline->timestamps) status = RLX_ERROR_UNSUPPORTED;
     else if (point.value > atomic_load(&timeline->submitted)) status = RLX_ERROR_ORDER;
     else if (point.value > completed) status = RLX_NOT_READY;
