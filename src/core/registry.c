@@ -345,14 +345,16 @@ rlx_status rlx_registry_open(const rlx_registry_device *device, const rlx_device
     rlx_device_opened opened = { NULL, NULL };
     rlx_error_clear();
     status = device->table->device_open(device->index, desc, &opened);
+    bool refused = false;
     if (status == RLX_OK) {
         status =
             rlx_properties_check(device->table, opened.properties ? opened.properties : device->properties, properties);
-        if (status) device->table->device_close(opened.device);
+        refused = status != RLX_OK;
     }
     if (status == RLX_OK) *handle = opened.device;
     else (void)rlx_fail_within(status, "%s", device->properties->name);
     registry_unlock();
+    if (refused) device->table->device_close(opened.device); /* like every close: without a lock held */
     return status;
 }
 

@@ -218,6 +218,12 @@ static inline void harness_spin(uint64_t ns) {
     while (rlx_platform_clock_ns() < end) rlx_thread_pause();
 }
 
+/* Threads end by themselves after their device is closed: then all memory has come back. */
+static inline void harness_wait_for_no_blocks(void) {
+    for (int i = 0; i < 5000 && atomic_load(&harness_blocks); i++) harness_spin(1000000);
+    CHECK_INT(atomic_load(&harness_blocks), 0);
+}
+
 /* Passes the time without a processor, so that what runs side by side shows even where the machine is busy. */
 static inline void harness_sleep(uint64_t ns) {
     struct timespec time = { .tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000) };

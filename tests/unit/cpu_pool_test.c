@@ -390,16 +390,10 @@ static void a_device_can_be_closed_by_its_own_worker_in_a_completion(void) {
     }
 }
 
-/* Threads end by themselves after close; all memory comes back. */
-static void wait_for_no_blocks(void) {
-    for (int i = 0; i < 5000 && atomic_load(&harness_blocks); i++) harness_spin(1000000);
-    CHECK_INT(atomic_load(&harness_blocks), 0);
-}
-
-static void nothing_of_a_closed_device_remains(void) { wait_for_no_blocks(); }
+static void nothing_of_a_closed_device_remains(void) { harness_wait_for_no_blocks(); }
 
 static void every_refused_allocation_is_a_status_and_leaves_nothing(void) {
-    wait_for_no_blocks();
+    harness_wait_for_no_blocks();
     for (int64_t n = 0; n < 64; n++) {
         harness_device device = harness_open(n % 2 ? 2 : 0);
         const rlx_backend *backend = device.backend;
@@ -446,7 +440,7 @@ static void a_submit_without_memory_is_refused_and_the_next_one_works(void) {
     harness_wait(stream);
     harness_stream_close(stream);
     harness_close(&device);
-    wait_for_no_blocks();
+    harness_wait_for_no_blocks();
 }
 
 static const tap_test tests[] = {

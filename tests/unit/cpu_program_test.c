@@ -326,6 +326,7 @@ static void programs_of_several_streams_run_side_by_side(void) {
 }
 
 static void a_program_without_memory_is_a_status_and_leaves_nothing(void) {
+    harness_wait_for_no_blocks();
     harness_device device = harness_open(3);
     void *kernel = harness_kernel(&device, run_node, NULL);
     program *p = program_new(&device, kernel, 20);
