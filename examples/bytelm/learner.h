@@ -44,6 +44,8 @@ struct learner {
 
 /* A loop in the calling thread. NULL: out of memory. */
 learner *plain_open(const model_arithmetic *arithmetic);
+/* Two of them in two threads, for measuring: it has no score, draw and save. A step is one of each. */
+learner *pair_open(const model_arithmetic *arithmetic);
 
 /* Through the driver, on the device of that name. It is to be closed even if it failed, which `failed` tells.
  * NULL: out of memory. */

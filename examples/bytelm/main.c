@@ -13,18 +13,22 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static void print_row(const char *name, const char *device, double ours, double baseline, double goal) {
-    printf("{\"name\": \"%s\", \"device\": \"%s\", \"ours\": %.4f, \"baseline\": %.4f, \"unit\": \"ms\", ", name,
+/* A goal of 0: none. */
+static void print_row(const char *before, const char *name, const char *device, double ours, double baseline,
+                      double goal) {
+    printf("%s{\"name\": \"bytelm step, %s\", \"device\": \"%s\", \"ours\": %.4f, \"baseline\": %.4f, ", before, name,
            device, ours / 1e6, baseline / 1e6);
-    printf("\"ratio\": %.4f, \"goal\": %.2f}", ours / baseline, goal);
+    printf("\"unit\": \"ms\", \"ratio\": %.4f, \"goal\": ", ours / baseline);
+    if (goal > 0) printf("%.2f}", goal);
+    else printf("null}");
 }
 
 /* Rows for `rlx bench`: a step through the driver against the same step in a plain loop, all in turn in one process. */
 static int bench(const options *o, const model_arithmetic *arithmetic) {
-    enum { PLAIN, SYNC, CPU, LEARNERS };
+    enum { PLAIN, SYNC, CPU, PAIR, LEARNERS };
     bool failed[LEARNERS] = { false };
     learner *learners[LEARNERS] = { plain_open(arithmetic), train_open(arithmetic, "sync", 0, &failed[SYNC]),
-                                    train_open(arithmetic, "cpu", 2, &failed[CPU]) };
+                                    train_open(arithmetic, "cpu", 2, &failed[CPU]), pair_open(arithmetic) };
     /* Two workers on one processor would tell nothing. */
     size_t count = sysconf(_SC_NPROCESSORS_ONLN) < 2 ? CPU : LEARNERS;
     learner *culprit = NULL;
@@ -35,11 +39,10 @@ static int bench(const options *o, const model_arithmetic *arithmetic) {
         good = learners[i] && !failed[i];
     }
     if (good && bench_steps(learners, count, o->bench, ns, &culprit)) {
-        printf("[");
-        print_row("bytelm step, 1 thread", "sync", ns[SYNC], ns[PLAIN], 1.01);
+        print_row("[", "1 thread", "sync", ns[SYNC], ns[PLAIN], 1.01);
         if (count > CPU) {
-            printf(",\n ");
-            print_row("bytelm step, 2 workers", "cpu", ns[CPU], ns[PLAIN], 0.65);
+            print_row(",\n ", "2 workers", "cpu", ns[CPU], ns[PLAIN], 0.65);
+            print_row(",\n ", "2 workers, against two plain loops side by side", "cpu", ns[CPU], ns[PAIR] / 2, 0);
         }
         printf("]\n");
     } else {

@@ -24,7 +24,8 @@ typedef pthread_t rlx_thread;
 bool rlx_thread_start(rlx_thread *thread, const char *name, void *(*function)(void *), void *user);
 void rlx_thread_join(rlx_thread thread);
 void rlx_thread_detach(rlx_thread thread);
-uint64_t rlx_thread_id(void);   /* of the calling thread, never 0, never that of another live thread */
+uint64_t rlx_thread_id(void); /* of the calling thread, never 0, never that of another live thread */
+static inline rlx_thread rlx_thread_self(void) { return pthread_self(); }
 /* Whether it is the calling one. */
 static inline bool rlx_thread_is(rlx_thread thread) { return pthread_equal(thread, pthread_self()); }
 void rlx_thread_yield(void);
@@ -49,6 +50,18 @@ bool rlx_on_fork(void (*child)(void));
 void rlx_park(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns);
 void rlx_unpark(_Atomic uint32_t *word, uint32_t count); /* wakes up to `count` threads */
 
+/* ---- Placement (placement.c) ---- */
+/* Where a thread may run while it wakes up. Zero: wherever it may anyway. */
+typedef struct rlx_placement {
+    bool kept;                                             /* off one processor, until rlx_placement_end */
+    unsigned long processors[128 / sizeof(unsigned long)]; /* that it may run on otherwise */
+} rlx_placement;
+
+/* To be called before waking `thread`, which sleeps: it will not be put on the processor that the caller runs on. */
+void rlx_placement_beside(rlx_placement *placement, rlx_thread thread);
+/* By that thread when it is awake: it may run wherever it could before. */
+void rlx_placement_end(rlx_placement *placement);
+
 /* ---- Clock (clock.c) ---- */
 uint64_t rlx_platform_clock_ns(void); /* monotonic */
 uint32_t rlx_platform_clock_resolution_ns(void);
@@ -64,7 +77,7 @@ bool rlx_library_folder(char *folder, size_t size);
 
 /* ---- Environment and memory (environment.c) ---- */
 const char *rlx_environment(const char *name); /* NULL when unset or empty, and in a set-uid or set-gid process */
-uint64_t rlx_memory_total(void);      /* of the machine or the cgroup, the smaller; bytes */
+uint64_t rlx_memory_total(void);               /* of the machine or the cgroup, the smaller; bytes */
 uint64_t rlx_memory_available(void);
 
 #endif

@@ -127,6 +127,67 @@ static void the_processor_count_follows_the_affinity_mask(void) {
     sched_setaffinity(0, sizeof before, &before);
 }
 
+typedef struct sleeper {
+    _Atomic uint32_t ready, woken;
+    rlx_placement placement;
+    rlx_thread thread;
+    int ran_on;        /* as soon as it was awake */
+    cpu_set_t allowed; /* at its end */
+} sleeper;
+
+static void *sleep_and_look(void *user) {
+    sleeper *s = user;
+    atomic_store(&s->ready, 1);
+    rlx_unpark(&s->ready, 1);
+    while (atomic_load(&s->woken) == 0) rlx_park(&s->woken, 0, UINT64_MAX);
+    s->ran_on = sched_getcpu();
+    rlx_placement_end(&s->placement);
+    sched_getaffinity(0, sizeof s->allowed, &s->allowed);
+    return NULL;
+}
+
+/* Wakes a thread that may run on `allowed`, from the first processor of `before`. */
+static bool wake_beside(sleeper *s, size_t first, const cpu_set_t *allowed) {
+    cpu_set_t here;
+    CPU_ZERO(&here);
+    CPU_SET(first, &here);
+    *s = (sleeper){ .ran_on = -1 };
+    if (!CHECK(rlx_thread_start(&s->thread, "sleeper", sleep_and_look, s))) return false;
+    while (!atomic_load(&s->ready)) rlx_park(&s->ready, 0, UINT64_MAX);
+    CHECK_INT(pthread_setaffinity_np(s->thread, sizeof *allowed, allowed), 0);
+    CHECK_INT(sched_setaffinity(0, sizeof here, &here), 0);
+    rlx_placement_beside(&s->placement, s->thread);
+    atomic_store(&s->woken, 1);
+    rlx_unpark(&s->woken, 1);
+    rlx_thread_join(s->thread);
+    return true;
+}
+
+static void a_thread_wakes_beside_its_waker_and_may_run_where_it_could_before(void) {
+    cpu_set_t before;
+    if (sched_getaffinity(0, sizeof before, &before) != 0 || CPU_COUNT(&before) < 2) {
+        tap_skip("needs two processors, and at most 1024");
+        return;
+    }
+    size_t first = 0;
+    while (!CPU_ISSET(first, &before)) first++;
+    for (int i = 0; i < 100; i++) {
+        sleeper s;
+        if (!wake_beside(&s, first, &before)) break;
+        CHECK(s.ran_on >= 0 && (size_t)s.ran_on != first);
+        CHECK(CPU_EQUAL(&s.allowed, &before));
+    }
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(first, &one);
+    sleeper s;
+    if (wake_beside(&s, first, &one)) { /* it has nowhere else to go */
+        CHECK_INT(s.ran_on, (int)first);
+        CHECK(CPU_EQUAL(&s.allowed, &one));
+    }
+    sched_setaffinity(0, sizeof before, &before);
+}
+
 /* ---- Containers ---- */
 
 static char root[64];
@@ -414,6 +475,7 @@ static const tap_test tests[] = {
     TAP(live_threads_have_different_ids_and_none_is_zero),
     TAP(a_fork_handler_runs_in_the_child_and_only_there),
     TAP(the_processor_count_follows_the_affinity_mask),
+    TAP(a_thread_wakes_beside_its_waker_and_may_run_where_it_could_before),
     TAP(no_control_groups_are_no_limits),
     TAP(a_quota_is_rounded_up_to_whole_processors),
     TAP(the_tightest_group_on_the_way_up_counts),

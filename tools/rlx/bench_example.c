@@ -18,7 +18,9 @@ extern char **environ;
 /* What it would print, for --list and to know whether it is worth starting. */
 static const struct {
     const char *name, *device;
-} rows[] = { { "bytelm step, 1 thread", "sync" }, { "bytelm step, 2 workers", "cpu" } };
+} rows[] = { { "bytelm step, 1 thread", "sync" },
+             { "bytelm step, 2 workers", "cpu" },
+             { "bytelm step, 2 workers, against two plain loops side by side", "cpu" } };
 
 /* The path of a program in this one's folder. False if there is none that can be run. */
 static bool find_program(const char *name, char *path, size_t size) {
@@ -92,12 +94,19 @@ static bool read_number(const char *row, const char *end, const char *key, doubl
     return value && after > value;
 }
 
+/* null: there is none, which is 0 here. */
+static bool read_goal(const char *row, const char *end, double *goal) {
+    const char *value = find_value(row, end, "goal");
+    *goal = 0;
+    return value && (strncmp(value + strspn(value, " "), "null", 4) == 0 || read_number(row, end, "goal", goal));
+}
+
 static bool read_row(const char *row, const char *end, bench_result *result) {
     return read_text(row, end, "name", result->name, sizeof result->name) &&
            read_text(row, end, "device", result->device, sizeof result->device) &&
            read_text(row, end, "unit", result->unit, sizeof result->unit) &&
            read_number(row, end, "ours", &result->ours) && read_number(row, end, "baseline", &result->baseline) &&
-           read_number(row, end, "ratio", &result->ratio) && read_number(row, end, "goal", &result->goal);
+           read_number(row, end, "ratio", &result->ratio) && read_goal(row, end, &result->goal);
 }
 
 /* ---- Running it ---- */

@@ -144,6 +144,8 @@ struct rlx_cpu_worker {
     rlx_cpu_worker *next; /* pool->lock: among the parked, the woken or the unused */
     rlx_cpu_worker *next_of_all; /* pool->lock */
     bool parked;                 /* pool->lock: in the list of parked ones */
+    rlx_thread thread;           /* that it is */
+    rlx_placement placement;     /* by whoever sends the signal, before that */
     _Atomic uint32_t signal;     /* set to 1 to wake it */
 };
 
@@ -187,7 +189,8 @@ void rlx_cpu_worker_unblock(rlx_cpu_worker *worker);
 
 /* Under pool->lock: how many workers could join an offer from now on; lists and unlists it. */
 void rlx_cpu_offer_want(rlx_cpu_pool *pool, rlx_cpu_offer *offer, uint32_t wanted);
-/* Under pool->lock, which it releases: wakes or starts up to `most` threads for what is pending. */
+/* Under pool->lock, which it releases: wakes or starts up to `most` threads for what is pending, to work beside the
+ * caller, which goes on with its own. */
 void rlx_cpu_pool_wake_and_unlock(rlx_cpu_pool *pool, uint32_t most);
 
 /* ---- Sharing (share.c) ---- */

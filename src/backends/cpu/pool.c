@@ -107,16 +107,18 @@ static rlx_cpu_worker *parked_pop(rlx_cpu_pool *pool) {
     return worker;
 }
 
-static void workers_signal(rlx_cpu_worker *list) {
+/* `beside`: the caller goes on computing, so they must not wait for its processor. */
+static void workers_signal(rlx_cpu_worker *list, bool beside) {
     while (list) {
         rlx_cpu_worker *next = list->next; /* it may park again, and be in a list, as soon as it has the signal */
+        if (beside) rlx_placement_beside(&list->placement, list->thread);
         atomic_store_explicit(&list->signal, 1, memory_order_release);
         rlx_unpark(&list->signal, 1);
         list = next;
     }
 }
 
-void rlx_cpu_pool_wake_and_unlock(rlx_cpu_pool *pool, uint32_t most) {
+static void wake_and_unlock(rlx_cpu_pool *pool, uint32_t most, bool beside) {
     uint32_t pending = atomic_load(&pool->pending), busy = atomic_load(&pool->computing) + pool->idle;
     uint32_t wanted = pending > pool->idle ? pending - pool->idle : 0;
     uint32_t room = pool->workers > busy ? pool->workers - busy : 0;
@@ -134,10 +136,12 @@ void rlx_cpu_pool_wake_and_unlock(rlx_cpu_pool *pool, uint32_t most) {
         }
     }
     rlx_unlock(&pool->lock);
-    workers_signal(woken);
+    workers_signal(woken, beside);
     for (; starts > 0; starts--)
         (void)thread_start(pool); /* without it the work waits for the threads that there are */
 }
+
+void rlx_cpu_pool_wake_and_unlock(rlx_cpu_pool *pool, uint32_t most) { wake_and_unlock(pool, most, true); }
 
 /* ---- A thread's life ---- */
 
@@ -206,6 +210,7 @@ static bool park(rlx_cpu_worker *worker) {
         rlx_park(&worker->signal, 0, deadline);
         bool signalled = atomic_load_explicit(&worker->signal, memory_order_acquire);
         if (!signalled && rlx_platform_clock_ns() < deadline) continue;
+        if (signalled) rlx_placement_end(&worker->placement);
         rlx_lock(&pool->lock);
         if (signalled) return true;
         if (parked_leave(pool, worker)) return pool->threads <= pool->workers;
@@ -218,6 +223,7 @@ static void *worker_main(void *user) {
     rlx_cpu_worker *worker = user;
     rlx_cpu_pool *pool = worker->pool;
     bool looked = !pool->spins;
+    worker->thread = rlx_thread_self();
     rlx_lock(&pool->lock);
     for (;;) {
         if (work_once(worker)) {
@@ -274,7 +280,7 @@ void rlx_cpu_pool_close(rlx_cpu_pool *pool) {
         woken = worker;
     }
     rlx_unlock(&pool->lock);
-    workers_signal(woken);
+    workers_signal(woken, false);
     pool_release(pool);
 }
 
@@ -305,7 +311,7 @@ void rlx_cpu_pool_push(rlx_cpu_pool *pool, rlx_cpu_stream *stream) {
     else pool->first = stream;
     pool->last = stream;
     atomic_fetch_add(&pool->pending, 1);
-    rlx_cpu_pool_wake_and_unlock(pool, 1);
+    wake_and_unlock(pool, 1, false);
 }
 
 bool rlx_cpu_pool_has_room(rlx_cpu_pool *pool) {
@@ -320,7 +326,7 @@ void rlx_cpu_worker_block(rlx_cpu_worker *worker) {
     atomic_fetch_sub(&pool->computing, 1);
     if (!atomic_load(&pool->pending)) return;
     rlx_lock(&pool->lock);
-    rlx_cpu_pool_wake_and_unlock(pool, 1);
+    wake_and_unlock(pool, 1, false);
 }
 
 void rlx_cpu_worker_unblock(rlx_cpu_worker *worker) {
