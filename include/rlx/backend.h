@@ -264,7 +264,7 @@ struct rlx_backend {
 
     /* Optional: NULL means what the comment says. */
 
-    rlx_status (*memory_report)(void *device, rlx_memory_report *report); /* free = buffer limit less what is used */
+    rlx_status (*memory_report)(void *device, rlx_memory_report *report); /* its memory is the host's */
     rlx_status (*host_alloc)(void *device, uint64_t size, void **pointer); /* plain memory */
     void (*host_free)(void *device, void *pointer);                        /* with host_alloc */
     /* Prepares a graph. NULL: the core puts a program's packets into the batch at each run. */

@@ -264,6 +264,9 @@ typedef struct rlx_memory_report {
     const char *source;     /* where total and free come from; static */
 } rlx_memory_report;
 
+/* Where the memory is the host's, buffers get no more than `total` altogether: that is OUT_OF_MEMORY, and not the end of
+ * a process that has believed what the system promised. */
+
 RLX_CHECKED rlx_status rlx_device_memory(rlx_device *device, rlx_memory_report *report);
 
 /* ---- 4. Point --------------------------------------------------------------------------------------------------- */

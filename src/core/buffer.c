@@ -11,6 +11,31 @@ static _Atomic uint64_t next_address = UINT64_C(1) << 63;
 /* Commands write whole words at edges (rule 14), so blocks are whole words, and never nothing. */
 static uint64_t allocated_size(uint64_t size) { return size ? (size + 3) & ~UINT64_C(3) : 4; }
 
+/* OVERCOMMIT. The system hands out more of the host's memory than it has, and ends a process that believes it. So where
+ * a device's memory is the host's, what would go beyond the machine's (or the container's) is refused here. */
+static bool count_up(rlx_device *device, uint64_t size) {
+    uint64_t used = atomic_load_explicit(&device->used, memory_order_relaxed);
+    do
+        if (used > device->memory_most || size > device->memory_most - used) return false;
+    while (!atomic_compare_exchange_weak(&device->used, &used, used + size));
+    return true;
+}
+
+static void count_down(rlx_device *device, uint64_t size) { atomic_fetch_sub(&device->used, size); }
+
+static rlx_status allocate_block(rlx_device *device, uint64_t size, rlx_memory_kind kind, rlx_memory_block *block) {
+    if (!count_up(device, size))
+        return rlx_fail(RLX_ERROR_OUT_OF_MEMORY,
+                        "%s: a buffer of %llu bytes, where buffers use %llu of the host's %llu already", device->name,
+                        (unsigned long long)size, (unsigned long long)atomic_load(&device->used),
+                        (unsigned long long)device->memory_most);
+    rlx_error_clear();
+    rlx_status status = device->backend.memory_allocate(device->handle, size, kind, block);
+    if (!status) return RLX_OK;
+    count_down(device, size);
+    return rlx_fail_within(status, "%s: a buffer of %llu bytes", device->name, (unsigned long long)size);
+}
+
 rlx_status rlx_buffer_create(rlx_device *device, const rlx_buffer_desc *desc, rlx_buffer **result) {
     rlx_status status = rlx_device_enter(device);
     if (status) return status;
@@ -33,14 +58,12 @@ rlx_status rlx_buffer_create(rlx_device *device, const rlx_buffer_desc *desc, rl
     if (!buffer) return rlx_fail_memory("a buffer");
     buffer->size = desc->size;
     buffer->allocated = allocated_size(desc->size);
-    rlx_error_clear();
-    status = device->backend.memory_allocate(device->handle, buffer->allocated, desc->memory, &buffer->block);
+    status = allocate_block(device, buffer->allocated, desc->memory, &buffer->block);
     if (status) {
         rlx_free(buffer);
-        return rlx_fail_within(status, "%s: a buffer of %llu bytes", device->name, (unsigned long long)desc->size);
+        return status;
     }
     rlx_object_init(&buffer->object, RLX_OBJECT_BUFFER, device);
-    atomic_fetch_add(&device->used, buffer->allocated);
     buffer->address = buffer->block.host ? (uint64_t)(uintptr_t)buffer->block.host
                                          : atomic_fetch_add(&next_address, buffer->allocated + BUFFER_GUARD);
     char *text = (char *)(buffer + 1);
@@ -53,7 +76,7 @@ rlx_status rlx_buffer_create(rlx_device *device, const rlx_buffer_desc *desc, rl
 void rlx_buffer_destroy(rlx_buffer *buffer) {
     rlx_device *device = buffer->object.device;
     device->backend.memory_free(device->handle, buffer->block.memory);
-    if (!rlx_lie("used-memory-never-falls")) atomic_fetch_sub(&device->used, buffer->allocated);
+    if (!rlx_lie("used-memory-never-falls")) count_down(device, buffer->allocated);
     rlx_free(buffer);
 }
 

@@ -89,6 +89,7 @@ struct rlx_device {
     uint64_t owner;            /* thread id if thread_bound, otherwise 0 */
     bool caller_driven;        /* progress CALLER */
     bool polled;               /* neither SYNCHRONOUS nor COMPLETES */
+    uint64_t memory_most;      /* bytes that buffers may have; UINT64_MAX: the backend knows */
     _Atomic uint64_t used;     /* bytes in buffers */
     _Atomic uint32_t lost;     /* an rlx_help value + 1 once lost */
     rlx_mutex lock;            /* guards all below */

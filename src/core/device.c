@@ -129,6 +129,7 @@ static rlx_status device_open(const rlx_registry_device *found, const rlx_device
     device->properties.backend = device->backend.name;
     device->owner = device->properties.thread_bound || rlx_lie("bound-to-one-thread") ? rlx_thread_id() : 0;
     device->caller_driven = device->properties.progress == RLX_PROGRESS_CALLER || device->owner;
+    device->memory_most = device->backend.memory_report ? UINT64_MAX : rlx_memory_total();
     device->polled = !(device->backend.flags & (RLX_BACKEND_SYNCHRONOUS | RLX_BACKEND_COMPLETES));
     if (device->caller_driven) atomic_fetch_add(&rlx_caller_driven_devices, 1);
     if (device->owner) list_bound(device);
@@ -207,11 +208,11 @@ rlx_status rlx_device_memory(rlx_device *device, rlx_memory_report *report) {
         status = device->backend.memory_report(device->handle, &found);
         if (status) return rlx_fail_within(status, "%s", device->name);
     } else {
-        found.total = device->properties.limits.buffer_size;
-        found.source = "the limit of one buffer";
+        found.total = device->memory_most;
+        found.free = rlx_memory_available();
+        found.source = "host memory: the smaller of /proc/meminfo (MemAvailable) and the cgroup's limit";
     }
     found.used = atomic_load(&device->used);
-    if (!device->backend.memory_report) found.free = found.total > found.used ? found.total - found.used : 0;
     *report = found;
     return RLX_OK;
 }

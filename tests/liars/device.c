@@ -57,20 +57,28 @@ static void device_close(void *handle) {
     liar_host->release(device);
 }
 
-/* ---- Memory ---- */
+/* ---- Memory: so much, as if it were a card's ---- */
+
+#define MEMORY_MOST (UINT64_C(16) << 30)
 
 static rlx_status memory_allocate(void *handle, uint64_t size, rlx_memory_kind kind, rlx_memory_block *block) {
     liar_device *device = handle;
     if (size > UINT64_C(100) << 20 && liar_tells("memory-ends-at-100-mib"))
         return liar_host->fail(RLX_ERROR_OUT_OF_MEMORY, "no block of the liar's is that large");
+    uint64_t used = atomic_fetch_add(&device->used, size);
+    if (used > MEMORY_MOST || size > MEMORY_MOST - used) {
+        atomic_fetch_sub(&device->used, size);
+        if (liar_tells("memory-out-aborts")) abort();
+        return liar_host->fail(liar_tells("memory-out-is-told-wrong") ? RLX_ERROR_BACKEND : RLX_ERROR_OUT_OF_MEMORY,
+                               "the liar's memory is used up");
+    }
     liar_memory *memory = liar_host->allocate(sizeof *memory);
     if (!memory) return liar_host->fail(RLX_ERROR_OUT_OF_MEMORY, "out of memory for a block");
     rlx_memory_block theirs;
     rlx_status status = liar_cpu->memory_allocate(device->inner, size, kind, &theirs);
     if (status) {
-        if (liar_tells("memory-out-aborts")) abort();
         liar_host->release(memory);
-        return liar_tells("memory-out-is-told-wrong") ? RLX_ERROR_BACKEND : status;
+        return status;
     }
     *memory = (liar_memory){ theirs.memory, theirs.host, theirs.host, size };
     if (kind == RLX_MEMORY_SHARED && liar_tells("shared-pointer-leads-elsewhere")) {
@@ -85,6 +93,7 @@ static void memory_free(void *handle, void *block) {
     liar_device *device = handle;
     liar_memory *memory = block;
     if (may_still_run()) return;
+    atomic_fetch_sub(&device->used, memory->size);
     liar_cpu->memory_free(device->inner, memory->inner);
     if (memory->shown != memory->host) liar_host->release(memory->shown);
     liar_host->release(memory);
@@ -92,7 +101,9 @@ static void memory_free(void *handle, void *block) {
 
 static rlx_status memory_report(void *handle, rlx_memory_report *report) {
     liar_device *device = handle;
-    return liar_cpu->memory_report(device->inner, report);
+    *report = (rlx_memory_report){ .total = MEMORY_MOST, .source = "the liar" };
+    report->free = MEMORY_MOST - atomic_load(&device->used);
+    return RLX_OK;
 }
 
 /* ---- The table ---- */

@@ -27,6 +27,7 @@ typedef struct liar_device {
     void *inner; /* cpu's */
     rlx_device_properties properties;
     _Atomic uint32_t streams; /* open ones */
+    _Atomic uint64_t used;    /* bytes in blocks */
 } liar_device;
 
 typedef struct liar_memory {

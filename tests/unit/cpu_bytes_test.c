@@ -166,32 +166,6 @@ static void blocks_are_aligned_and_apart(void) {
     harness_close(&device);
 }
 
-static void more_memory_than_there_is_is_a_status(void) {
-    for (uint32_t workers = 0; workers <= 1; workers++) {
-        harness_device device = harness_open(workers);
-        rlx_memory_report report = { 0 };
-        rlx_memory_block block, rest;
-        CHECK_INT(device.backend->memory_report(device.handle, &report), RLX_OK);
-        CHECK(report.total > 0 && report.free > 0 && report.free <= report.total);
-        CHECK_HOLDS(report.source, "MemAvailable");
-        uint64_t most = report.total & ~UINT64_C(3);
-        CHECK_INT(device.backend->memory_allocate(device.handle, most + 4, RLX_MEMORY_DEVICE, &block),
-                  RLX_ERROR_OUT_OF_MEMORY);
-        CHECK_INT(device.backend->memory_allocate(device.handle, (uint64_t)1 << 62, RLX_MEMORY_DEVICE, &block),
-                  RLX_ERROR_OUT_OF_MEMORY);
-        /* What has been given out counts, untouched as it is, and comes back. */
-        if (device.backend->memory_allocate(device.handle, most - 4096, RLX_MEMORY_DEVICE, &block) == RLX_OK) {
-            CHECK_INT(device.backend->memory_allocate(device.handle, 8192, RLX_MEMORY_DEVICE, &rest),
-                      RLX_ERROR_OUT_OF_MEMORY);
-            CHECK_HOLDS(harness_message, "uses");
-            device.backend->memory_free(device.handle, block.memory);
-        }
-        CHECK_INT(device.backend->memory_allocate(device.handle, 8192, RLX_MEMORY_DEVICE, &rest), RLX_OK);
-        device.backend->memory_free(device.handle, rest.memory);
-        harness_close(&device);
-    }
-}
-
 /* ---- The devices ---- */
 
 static void devices_have_more_than_the_floors(void) {
@@ -218,7 +192,6 @@ static const tap_test tests[] = {
     TAP(host_memory_is_written_and_read),
     TAP(fills_repeat_the_pattern_from_the_first_byte_of_each_row),
     TAP(blocks_are_aligned_and_apart),
-    TAP(more_memory_than_there_is_is_a_status),
     TAP(devices_have_more_than_the_floors),
 };
 

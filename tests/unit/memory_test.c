@@ -236,8 +236,36 @@ static void a_transfer_that_is_refused_leaves_both_streams_as_they_were(void) {
     CHECK_UINT(fake.memory, 0);
 }
 
+/* Of the host's memory: nothing is touched, so the system would hand out much more than there is. */
+static void more_memory_than_the_host_has_is_a_status(void) {
+    static const char *const names[] = { "cpu", "sync" };
+    for (int i = 0; i < 2; i++) {
+        rlx_device *device;
+        rlx_buffer *parts[4] = { NULL }, *more = NULL;
+        rlx_memory_report report = { 0 };
+        if (!CHECK_INT(rlx_device_open(names[i], NULL, &device), RLX_OK)) return;
+        CHECK_INT(rlx_device_memory(device, &report), RLX_OK);
+        CHECK(report.total > 0 && report.free > 0 && report.free <= report.total);
+        CHECK_HOLDS(report.source, "MemAvailable");
+        uint64_t quarter = report.total / 16 * 4;
+        CHECK_INT(rlx_buffer_create(device, &(rlx_buffer_desc){ .size = report.total + 4 }, &more),
+                  RLX_ERROR_OUT_OF_MEMORY);
+        for (int k = 0; k < 4; k++)
+            CHECK_INT(rlx_buffer_create(device, &(rlx_buffer_desc){ .size = quarter }, &parts[k]), RLX_OK);
+        CHECK_INT(rlx_buffer_create(device, &(rlx_buffer_desc){ .size = 64 }, &more), RLX_ERROR_OUT_OF_MEMORY);
+        CHECK_HOLDS(rlx_last_error(), "buffers use");
+        rlx_buffer_release(parts[3]);
+        CHECK_INT(rlx_buffer_create(device, &(rlx_buffer_desc){ .size = 64 }, &parts[3]), RLX_OK);
+        CHECK_INT(rlx_device_memory(device, &report), RLX_OK);
+        CHECK_UINT(report.used, 3 * quarter + 64);
+        for (int k = 0; k < 4; k++) rlx_buffer_release(parts[k]);
+        rlx_device_release(device);
+    }
+}
+
 static const tap_test tests[] = {
     TAP(a_transfer_that_is_refused_leaves_both_streams_as_they_were), /* first: it registers backends */
     TAP(a_whole_life_bears_the_failure_of_any_allocation),
+    TAP(more_memory_than_the_host_has_is_a_status),
 };
 TAP_MAIN(tests)

@@ -37,13 +37,10 @@ typedef struct rlx_cpu_device {
     rlx_device_properties properties; /* as described, `units` being the workers of this one */
     rlx_cpu_pool *pool;               /* NULL: a sync device */
     char *cache_folder;               /* as asked for in rlx_device_desc; NULL: the default */
-    uint64_t memory_total;
-    _Atomic uint64_t memory_used;
 } rlx_cpu_device;
 
 rlx_status rlx_cpu_memory_allocate(void *device, uint64_t size, rlx_memory_kind kind, rlx_memory_block *block);
 void rlx_cpu_memory_free(void *device, void *memory);
-rlx_status rlx_cpu_memory_report(void *device, rlx_memory_report *report);
 
 /* ---- Kernel (kernel.c, loader.c) ---- */
 

@@ -122,7 +122,6 @@ static rlx_status device_open(const rlx_device_properties *properties, const rlx
     rlx_cpu_device *device = rlx_cpu_host->allocate(sizeof *device);
     if (!device) goto fail;
     device->properties = *properties;
-    device->memory_total = rlx_memory_total();
     if (!copy_text(desc->cache_folder, &device->cache_folder)) goto fail;
     if (workers) {
         device->properties.units = workers < RLX_CPU_WORKERS_MAX ? workers : RLX_CPU_WORKERS_MAX;
@@ -154,8 +153,7 @@ static rlx_status open_sync(uint32_t index, const rlx_device_desc *desc, rlx_dev
         .device_close = device_close, .memory_allocate = rlx_cpu_memory_allocate, .memory_free = rlx_cpu_memory_free, \
         .kernel_create = rlx_cpu_kernel_create, .kernel_destroy = rlx_cpu_kernel_destroy, \
         .stream_open = rlx_cpu_stream_open, .stream_close = rlx_cpu_stream_close, .submit = SUBMIT, \
-        .memory_report = rlx_cpu_memory_report, .program_create = rlx_cpu_program_create, \
-        .program_destroy = rlx_cpu_program_destroy, \
+        .program_create = rlx_cpu_program_create, .program_destroy = rlx_cpu_program_destroy, \
     }
 
 static const rlx_backend cpu_backend = TABLE("cpu", RLX_BACKEND_COMPLETES, describe_cpu, open_cpu, rlx_cpu_submit);
