@@ -109,7 +109,7 @@ rlx_batch_state *rlx_stream_batch(rlx_stream *stream) {
     return batch;
 }
 
-void *rlx_batch_take(rlx_stream *stream, size_t size, size_t alignment) {
+void *rlx_batch_take_more(rlx_stream *stream, size_t size, size_t alignment) {
     rlx_batch_state *batch = rlx_stream_batch(stream);
     if (!batch) return NULL;
     void *memory = rlx_chunk_take(&stream->pool, &batch->chunks, size, alignment);
@@ -151,27 +151,13 @@ bool rlx_batch_label(rlx_stream *stream, const char *label, const char **copy) {
     return true;
 }
 
-/* A recording's packets are numbered one by one: they become the nodes of a graph. Others carry the number of the
- * command, as the caller counts (several packets can make up one). */
-static void append(rlx_stream *stream, rlx_packet *packet, bool first) {
+void rlx_batch_append_condition(rlx_stream *stream) {
     rlx_batch_state *batch = stream->current;
-    if (first) batch->commands++;
-    packet->next = NULL;
-    packet->index = (uint32_t)(rlx_stream_records(stream) ? batch->count : batch->commands - 1);
-    batch->count++;
-    if (batch->last) batch->last->next = packet;
-    else batch->first = packet;
-    batch->last = packet;
-    if (stream->recorder.condition.plus_one)
-        rlx_recorder_fixup(&stream->recorder, &(rlx_fixup){ .packet = packet,
-                                                            .slot = stream->recorder.condition.plus_one - 1,
-                                                            .command = (uint32_t)(batch->count - 1),
-                                                            .kind = RLX_FIXUP_ENABLED });
+    rlx_recorder_fixup(&stream->recorder, &(rlx_fixup){ .packet = batch->last,
+                                                        .slot = stream->recorder.condition.plus_one - 1,
+                                                        .command = (uint32_t)(batch->count - 1),
+                                                        .kind = RLX_FIXUP_ENABLED });
 }
-
-void rlx_batch_append(rlx_stream *stream, rlx_packet *packet) { append(stream, packet, true); }
-
-void rlx_batch_append_part(rlx_stream *stream, rlx_packet *packet) { append(stream, packet, false); }
 
 void rlx_batch_unhold(rlx_batch_state *batch) {
     for (rlx_held *held = batch->held; held; held = held->next)

@@ -40,18 +40,14 @@ typedef struct rlx_held {
     rlx_object *objects[30];
 } rlx_held;
 
-/* ---- For encoders: all on the stream's current batch (stream.c, encode.c) ---- */
+/* ---- For encoders: all on the stream's current batch. rlx_batch_take and rlx_batch_append are in stream.h, inline - */
 
-/* Memory that lives as long as the batch (or the program, on a recording stream). NULL, with the message set, when out
- * of memory. */
-void *rlx_batch_take(rlx_stream *stream, size_t size, size_t alignment);
+/* rlx_batch_take where there is no batch yet, or no room in its last chunk. */
+void *rlx_batch_take_more(rlx_stream *stream, size_t size, size_t alignment);
 /* Retains `object` until the batch has ended. */
 rlx_status rlx_batch_hold(rlx_stream *stream, rlx_object *object);
-/* Adds a whole packet at the end; fills in base.next and base.index, and the current condition of a recording. Cannot
- * fail. */
-void rlx_batch_append(rlx_stream *stream, rlx_packet *packet);
-/* The same for a packet that belongs to the command of the packet before it. */
-void rlx_batch_append_part(rlx_stream *stream, rlx_packet *packet);
+/* Tells a recording of the condition under which the packet that was appended last is run. */
+void rlx_batch_append_condition(rlx_stream *stream);
 /* A label in the batch's memory; NULL for NULL. False when out of memory. */
 bool rlx_batch_label(rlx_stream *stream, const char *label, const char **copy);
 

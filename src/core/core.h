@@ -39,8 +39,18 @@ char *rlx_copy_string(const char *text); /* NULL for NULL, and when out of memor
 
 /* ---- Library (library.c) ---- */
 
-bool rlx_forked(void);                   /* in a child of a process that had used the library */
-rlx_status rlx_library_enter(void);      /* at the head of every public function: FORKED, or first-use set-up */
+enum { RLX_LIBRARY_UNUSED = 0, RLX_LIBRARY_USED, RLX_LIBRARY_FORKED };
+extern _Atomic uint32_t rlx_library_state;
+rlx_status rlx_library_enter_first(void);
+/* At the head of every public function: FORKED, or first-use set-up. */
+static inline rlx_status rlx_library_enter(void) {
+    uint32_t state = atomic_load_explicit(&rlx_library_state, memory_order_relaxed);
+    return state == RLX_LIBRARY_USED ? RLX_OK : rlx_library_enter_first();
+}
+/* In a child of a process that had used the library. */
+static inline bool rlx_forked(void) {
+    return atomic_load_explicit(&rlx_library_state, memory_order_relaxed) == RLX_LIBRARY_FORKED;
+}
 extern const rlx_host rlx_host_services; /* the table for backends */
 uint32_t rlx_callback_enter(void);
 void rlx_callback_leave(uint32_t entered);

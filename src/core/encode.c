@@ -98,6 +98,19 @@ rlx_status rlx_encode_reserve(rlx_stream *stream, uint32_t accesses) {
     return rlx_recorder_reserve(&stream->recorder, 2 * accesses, accesses + 1); /* and the condition */
 }
 
+void rlx_encode_undo(rlx_stream *stream, const rlx_encode_mark *mark) {
+    rlx_batch_state *batch = stream->current;
+    stream->recorder.interval_count = mark->intervals;
+    stream->recorder.fixup_count = mark->fixups;
+    if (batch && !mark->chunk) {
+        stream->current = NULL;
+        rlx_batch_unhold(batch);
+        rlx_batch_unref(batch);
+    } else if (batch && batch->chunks.last == mark->chunk) {
+        batch->chunks.last->used = mark->used;
+    }
+}
+
 /* ---- Write and read ---- */
 
 /* One host copy: `host` or, with slot_plus_one, a pointer given at each run. */

@@ -9,9 +9,7 @@
 #include "program.h"
 #include "registry.h"
 
-enum { LIBRARY_UNUSED = 0, LIBRARY_USED, LIBRARY_FORKED };
-
-static _Atomic uint32_t library_state = LIBRARY_UNUSED;
+_Atomic uint32_t rlx_library_state = RLX_LIBRARY_UNUSED;
 
 static _Thread_local uint32_t callback_depth;
 
@@ -19,26 +17,22 @@ uint32_t rlx_version(void) { return RLX_VERSION_MAJOR << 16 | RLX_VERSION_MINOR 
 
 uint64_t rlx_clock_ns(void) { return rlx_platform_clock_ns(); }
 
-bool rlx_forked(void) { return atomic_load_explicit(&library_state, memory_order_relaxed) == LIBRARY_FORKED; }
-
 static void after_fork(void) {
     if (rlx_lie("fork-goes-unnoticed")) return;
-    uint32_t used = LIBRARY_USED;
-    atomic_compare_exchange_strong(&library_state, &used, LIBRARY_FORKED);
+    uint32_t used = RLX_LIBRARY_USED;
+    atomic_compare_exchange_strong(&rlx_library_state, &used, RLX_LIBRARY_FORKED);
 }
 
 /* Two threads that get here at once both register the handler, which does no harm: it does the same twice. */
-static rlx_status enter_first(void) {
+static rlx_status first_use(void) {
     if (!rlx_on_fork(after_fork)) return rlx_fail_memory("the fork handler");
-    uint32_t unused = LIBRARY_UNUSED;
-    atomic_compare_exchange_strong(&library_state, &unused, LIBRARY_USED);
+    uint32_t unused = RLX_LIBRARY_UNUSED;
+    atomic_compare_exchange_strong(&rlx_library_state, &unused, RLX_LIBRARY_USED);
     return RLX_OK;
 }
 
-rlx_status rlx_library_enter(void) {
-    uint32_t state = atomic_load_explicit(&library_state, memory_order_relaxed);
-    if (state == LIBRARY_USED) return RLX_OK;
-    if (state == LIBRARY_UNUSED) return enter_first();
+rlx_status rlx_library_enter_first(void) {
+    if (!rlx_forked()) return first_use();
     return rlx_fail(RLX_ERROR_FORKED, "this process was forked from one that had used the library, whose threads and "
                                       "drivers did not come along: fork before the first call, or exec after it");
 }

@@ -26,13 +26,6 @@ static rlx_batch_state *take_ended(rlx_stream *stream) {
     return batch;
 }
 
-/* Under timeline->lock. */
-static rlx_watch *complete_point(rlx_timeline *timeline, uint64_t value) {
-    if (timeline->timestamps) timeline->timestamps[value % RLX_TIMESTAMP_RING] = rlx_clock_ns();
-    atomic_store_explicit(&timeline->completed, value, memory_order_release);
-    return timeline->first ? rlx_timeline_due(timeline) : NULL;
-}
-
 void rlx_stream_retire(rlx_stream *stream) {
     rlx_timeline *timeline = stream->timeline;
     rlx_lock(&timeline->lock);
@@ -47,7 +40,8 @@ void rlx_stream_retire(rlx_stream *stream) {
         detach_all(batch);
         rlx_batch_unhold(batch);
         rlx_lock(&timeline->lock);
-        rlx_watch *due = complete_point(timeline, batch->value);
+        rlx_timeline_complete(timeline, batch->value);
+        rlx_watch *due = timeline->first ? rlx_timeline_due(timeline) : NULL;
         bool more = stream->head != NULL;
         rlx_unlock(&timeline->lock);
         rlx_batch_unref(batch);

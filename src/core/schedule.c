@@ -136,6 +136,21 @@ static void note_slices(rlx_stream *stream, rlx_batch_state *batch) {
     if (batch->slice_first) memset(batch->slice_first, 0, slices * sizeof *batch->slice_first);
 }
 
+bool rlx_stream_submit_fence(rlx_stream *stream, rlx_point *point) {
+    rlx_timeline *timeline = stream->timeline;
+    rlx_lock(&timeline->lock);
+    bool rests = !stream->head && !rlx_timeline_failing(timeline) && !rlx_lie("empty-batches-never-end");
+    uint64_t value = atomic_load_explicit(&timeline->submitted, memory_order_relaxed) + 1;
+    if (rests) {
+        if (rlx_lie("values-rise-by-two")) value++;
+        *point = (rlx_point){ rlx_timeline_id(timeline), value };
+        atomic_store_explicit(&timeline->submitted, value, memory_order_release);
+        rlx_timeline_complete(timeline, value);
+    }
+    rlx_unlock(&timeline->lock);
+    return rests;
+}
+
 rlx_point rlx_batch_submit(rlx_batch_state *batch, rlx_failure_record **failing) {
     rlx_stream *stream = batch->stream;
     rlx_point point;

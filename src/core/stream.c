@@ -3,11 +3,11 @@
 
 #include <string.h>
 
-rlx_status rlx_stream_enter(rlx_stream *stream) {
+rlx_status rlx_stream_enter_specially(rlx_stream *stream) {
     rlx_status status = rlx_library_enter();
     if (status) return status;
     if (!stream) return rlx_fail(RLX_ERROR_INVALID, "stream is NULL");
-    return stream->device->owner ? rlx_device_enter(stream->device) : RLX_OK;
+    return rlx_device_enter(stream->device);
 }
 
 /* ---- Life ---- */
@@ -151,11 +151,16 @@ rlx_status rlx_stream_submit(rlx_stream *stream, rlx_point *point) {
     if (rlx_stream_records(stream))
         return rlx_fail(RLX_ERROR_ORDER,
                         "rlx_stream_submit: the stream records; finish it and run the program on another");
+    rlx_point made;
+    if (!stream->current && rlx_stream_submit_fence(stream, &made)) {
+        if (point) *point = made;
+        return RLX_OK;
+    }
     rlx_batch_state *batch = rlx_stream_batch(stream);
     if (!batch) return RLX_ERROR_OUT_OF_MEMORY;
     rlx_failure_record *failing;
     stream->current = NULL;
-    rlx_point made = rlx_batch_submit(batch, &failing);
+    made = rlx_batch_submit(batch, &failing);
     if (point) *point = made;
     while (rlx_lie("submit-waits") && rlx_point_wait(made, RLX_SECOND) == RLX_TIMEOUT) continue;
     if (!failing || rlx_lie("failed-stream-submits")) return RLX_OK;

@@ -41,8 +41,8 @@ struct rlx_batch_state {
     rlx_stream *stream;    /* each submitted batch holds a reference */
     rlx_chunk_list chunks; /* holds this struct too */
     rlx_packet *first, *last;
-    uint64_t count;               /* packets */
-    uint64_t commands;            /* as the caller counts them: a command can take several packets */
+    uint64_t count;    /* packets */
+    uint64_t commands; /* as the caller counts them: a command can take several packets */
     rlx_held *held;
     rlx_dependency *dependencies;
     rlx_batch_run *runs;
@@ -101,7 +101,11 @@ struct rlx_stream {
 
 /* ---- stream.c ---- */
 /* At the head of every encoding call: the checks of rlx_device_enter, and NULL. */
-rlx_status rlx_stream_enter(rlx_stream *stream);
+rlx_status rlx_stream_enter_specially(rlx_stream *stream);
+static inline rlx_status rlx_stream_enter(rlx_stream *stream) {
+    bool used = atomic_load_explicit(&rlx_library_state, memory_order_relaxed) == RLX_LIBRARY_USED;
+    return used && stream && !stream->device->owner ? RLX_OK : rlx_stream_enter_specially(stream);
+}
 /* rlx_batch_hold, but inline where the batch holds the object already. */
 static inline uint32_t rlx_hold_place(const rlx_object *object) {
     return (uint32_t)((uintptr_t)object >> 5 ^ (uintptr_t)object >> 14) & (RLX_HOLD_CACHE - 1);
@@ -113,15 +117,46 @@ static inline rlx_status rlx_stream_hold(rlx_stream *stream, rlx_object *object)
 }
 /* The batch being encoded, made if there is none. NULL when out of memory. */
 rlx_batch_state *rlx_stream_batch(rlx_stream *stream);
+/* Memory that lives as long as the batch (or the program, on a recording stream). NULL, with the message set, when out
+ * of memory. */
+static inline void *rlx_batch_take(rlx_stream *stream, size_t size, size_t alignment) {
+    rlx_batch_state *batch = stream->current;
+    rlx_chunk *chunk = batch ? batch->chunks.last : NULL;
+    size_t at = chunk ? (chunk->used + alignment - 1) & ~(alignment - 1) : 0;
+    if (!chunk || at + size > chunk->size) return rlx_batch_take_more(stream, size, alignment);
+    chunk->used = (uint32_t)(at + size);
+    return chunk->data + at;
+}
 /* A dependency of the batch being encoded, to be given a point before it is submitted. NULL when out of memory. */
 rlx_dependency *rlx_batch_dependency(rlx_stream *stream);
 void rlx_stream_destroy(rlx_stream *stream); /* by rlx_object_release */
 static inline bool rlx_stream_records(const rlx_stream *stream) { return (stream->flags & RLX_STREAM_RECORD) != 0; }
+/* Adds a packet that belongs to the command of the packet before it; fills in base.next and base.index, and the current
+ * condition of a recording. Cannot fail. A recording's packets are numbered one by one: they become the nodes of a
+ * graph. Others carry the number of the command, as the caller counts. */
+static inline void rlx_batch_append_part(rlx_stream *stream, rlx_packet *packet) {
+    rlx_batch_state *batch = stream->current;
+    packet->next = NULL;
+    packet->index = (uint32_t)(rlx_stream_records(stream) ? batch->count : batch->commands - 1);
+    batch->count++;
+    if (batch->last) batch->last->next = packet;
+    else batch->first = packet;
+    batch->last = packet;
+    if (stream->recorder.condition.plus_one) rlx_batch_append_condition(stream);
+}
+/* The same for a command's first packet, which mostly is the only one. */
+static inline void rlx_batch_append(rlx_stream *stream, rlx_packet *packet) {
+    stream->current->commands++;
+    rlx_batch_append_part(stream, packet);
+}
 /* Releases what a batch holds, and gives its memory back when its last reference goes. */
 void rlx_batch_unhold(rlx_batch_state *batch);
 void rlx_batch_unref(rlx_batch_state *batch);
 
 /* ---- schedule.c ---- */
+/* A batch of nothing, that waits for nothing, on a stream where all has ended well: it has ended as soon as it stands
+ * there. False: the stream is not at rest. */
+bool rlx_stream_submit_fence(rlx_stream *stream, rlx_point *point);
 /* Puts a batch on the stream's timeline and sets it going. If the stream has failed, the batch is dropped in its place,
  * and *failing is what failed, retained; otherwise NULL. */
 rlx_point rlx_batch_submit(rlx_batch_state *batch, rlx_failure_record **failing);
@@ -174,6 +209,6 @@ bool rlx_stream_poll(rlx_stream *stream);
 /* A polled stream of a device that is lost: what the backend has of it counts as ended, as nobody may ever know
  * more. */
 void rlx_stream_give_up(rlx_stream *stream);
-void rlx_poller_stop(rlx_device *device);        /* from any thread, its own too */
+void rlx_poller_stop(rlx_device *device); /* from any thread, its own too */
 
 #endif

@@ -185,6 +185,11 @@ rlx_status rlx_point_look(rlx_point point, rlx_timeline **result, rlx_failure_re
     return status;
 }
 
+void rlx_timeline_complete(rlx_timeline *timeline, uint64_t value) {
+    if (timeline->timestamps) timeline->timestamps[value % RLX_TIMESTAMP_RING] = rlx_clock_ns();
+    atomic_store_explicit(&timeline->completed, value, memory_order_release);
+}
+
 /* ---- Watches ---- */
 
 rlx_status rlx_watch_add(rlx_watch *watch, rlx_point point, rlx_failure_record **record) {

@@ -88,6 +88,9 @@ rlx_timeline *rlx_point_timeline(rlx_point point);
 /* The same with timeline->lock held and the point on it. */
 rlx_status rlx_timeline_look(rlx_timeline *timeline, uint64_t value, rlx_failure_record **record);
 
+/* Under timeline->lock: all values up to this one have ended. Watches that are due are the caller's to find. */
+void rlx_timeline_complete(rlx_timeline *timeline, uint64_t value);
+
 /* Links a watch unless the point has already ended: returns RLX_NOT_READY when linked, otherwise what
  * rlx_point_look says, and the watch will not fire. */
 rlx_status rlx_watch_add(rlx_watch *watch, rlx_point point, rlx_failure_record **record);
