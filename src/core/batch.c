@@ -120,7 +120,7 @@ void *rlx_batch_take_more(rlx_stream *stream, size_t size, size_t alignment) {
 rlx_status rlx_batch_hold(rlx_stream *stream, rlx_object *object) {
     rlx_batch_state *batch = rlx_stream_batch(stream);
     if (!batch) return RLX_ERROR_OUT_OF_MEMORY;
-    uint32_t at = rlx_hold_place(object);
+    uint32_t at = object->place;
     if (stream->cache[at].object == object && stream->cache[at].tag == stream->encoded) return RLX_OK;
     rlx_held *held = batch->held;
     if (!held || held->count == sizeof held->objects / sizeof *held->objects) {

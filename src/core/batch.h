@@ -40,7 +40,7 @@ typedef struct rlx_held {
     rlx_object *objects[30];
 } rlx_held;
 
-/* ---- For encoders: all on the stream's current batch. rlx_batch_take and rlx_batch_append are in stream.h, inline - */
+/* ---- For encoders, on the current batch: rlx_batch_take and rlx_batch_append are in stream.h, inline ---- */
 
 /* rlx_batch_take where there is no batch yet, or no room in its last chunk. */
 void *rlx_batch_take_more(rlx_stream *stream, size_t size, size_t alignment);

@@ -69,10 +69,13 @@ typedef enum rlx_object_type {
 /* The head of everything that belongs to a device. It holds a reference to the device. */
 typedef struct rlx_object {
     _Atomic uint32_t refs;
-    uint32_t type;
+    uint16_t type;
+    uint16_t place; /* in every stream's cache of what its batch holds */
     rlx_device *device;
     struct rlx_object *next_dead; /* in device->graveyard */
 } rlx_object;
+
+#define RLX_HOLD_CACHE 512 /* a power of two */
 
 static inline void rlx_object_retain(rlx_object *object) {
     atomic_fetch_add_explicit(&object->refs, 1, memory_order_relaxed);
@@ -82,7 +85,7 @@ bool rlx_object_try_retain(rlx_object *object);
 /* Drops a reference; the last one destroys (on a thread-bound device: on its own thread, soon). */
 void rlx_object_release(rlx_object *object);
 void rlx_object_init(rlx_object *object, rlx_object_type type, rlx_device *device);
-void rlx_object_reap(rlx_device *device); /* destroys what lies in the graveyard */
+void rlx_object_reap(rlx_device *device);   /* destroys what lies in the graveyard */
 void rlx_device_chores(rlx_device *device); /* on its owner's thread: all that has waited for that, if anything has */
 
 /* ---- Device (device.c) ---- */
@@ -174,6 +177,11 @@ struct rlx_kernel {
     uint32_t buffers, values;         /* how many parameters are which */
     uint32_t value_bytes;             /* all values, each at its alignment */
     uint32_t value_alignment;         /* the largest */
+    rlx_packet_dispatch form;         /* what a dispatch begins as */
+    uint32_t packet_bytes;            /* of a dispatch with all that lies behind it: see dispatch.c */
+    uint32_t places_at, values_at;    /* in there; places_at 0: the backend needs none */
+    uint32_t written_count;           /* buffer parameters that are written: */
+    uint8_t written[RLX_PARAM_MAX];   /* their numbers among the buffers */
 };
 
 void rlx_kernel_destroy(rlx_kernel *kernel);

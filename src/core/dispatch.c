@@ -3,19 +3,19 @@
  *
  *     rlx_packet_dispatch | rlx_host_arg[n] | rlx_place[n], unless all memory is the host's | values, each aligned
  *
- * This is what a command costs its caller, so it is one pass: each argument is read once, and written to where it stays.
- * If one of them is refused, the memory and what the recorder has heard are given back, and nothing has happened. */
+ * This is what a command costs its caller, so it is one pass: each argument is read once, and written to where it
+ * stays. If one of them is refused, the memory and what the recorder has heard are given back. What is usual is written
+ * out in line; whatever is not (slots, uses, a label, another group size) has a function of its own. */
 #include <string.h>
 
 #include "encode.h"
 
 #define USES_MAX 256 /* declared beside the arguments: checked pairwise with them */
 
-/* Bytes that a dispatch touches: what rule 15 looks at. */
+/* Bytes that a dispatch touches, as hazard addresses: what rule 15 looks at. Nothing overlaps UINT64_MAX to 0, which
+ * stands for a range that is empty, and for a slot's, which is checked at each run. */
 typedef struct touched {
-    rlx_buffer *buffer;  /* NULL: a slot's, checked at each run */
-    uint64_t begin, end; /* hazard addresses; equal if it is empty, or a slot's */
-    rlx_access access;
+    uint64_t begin, end;
 } touched;
 
 /* A dispatch on its way from the caller's description to a packet. */
@@ -25,36 +25,40 @@ typedef struct plan {
     const rlx_dispatch *wanted;
     rlx_packet_dispatch *packet;
     rlx_host_arg *args;
-    rlx_place *places; /* NULL: the backend needs none */
-    uint32_t ranges;   /* one for each buffer argument, in order: */
-    touched range[RLX_PARAM_MAX];
+    rlx_place *places;            /* NULL: the backend needs none */
+    bool more;                    /* there are places, or a recorder, for buffers to be noted in */
+    touched range[RLX_PARAM_MAX]; /* for each buffer argument, in order */
 } plan;
 
 /* ---- The grid and the group ---- */
 
-static rlx_status grid_too_large(const plan *p) {
+static rlx_status check_grid(const plan *p) {
     const rlx_device *device = p->stream->device;
+    const uint32_t *limits = device->properties.limits.groups;
+    rlx_packet_dispatch *packet = p->packet;
     for (int i = 0; i < 3; i++)
-        if (p->packet->groups[i] > device->properties.limits.groups[i])
-            return rlx_fail(RLX_ERROR_LIMIT, "groups[%d] = %u; the limit of %s is %u", i, p->packet->groups[i],
-                            device->name, device->properties.limits.groups[i]);
-    return rlx_fail(RLX_ERROR_LIMIT, "the grid has more than 2^64 groups");
-}
-
-static rlx_status check_grid(plan *p) {
-    const uint32_t *limits = p->stream->device->properties.limits.groups;
-    uint32_t *groups = p->packet->groups;
-    groups[0] = p->wanted->groups[0];
-    groups[1] = p->wanted->groups[1] ? p->wanted->groups[1] : 1;
-    groups[2] = p->wanted->groups[2] ? p->wanted->groups[2] : 1;
-    uint64_t plane = (uint64_t)groups[0] * groups[1];
-    bool over = __builtin_mul_overflow(plane, groups[2], &p->packet->group_count);
-    if (over || groups[0] > limits[0] || groups[1] > limits[1] || groups[2] > limits[2]) return grid_too_large(p);
+        if (packet->groups[i] > limits[i])
+            return rlx_fail(RLX_ERROR_LIMIT, "groups[%d] = %u; the limit of %s is %u", i, packet->groups[i],
+                            device->name, limits[i]);
+    uint64_t plane = (uint64_t)packet->groups[0] * packet->groups[1];
+    if (__builtin_mul_overflow(plane, packet->groups[2], &packet->group_count))
+        return rlx_fail(RLX_ERROR_LIMIT, "the grid has more than 2^64 groups");
     return RLX_OK;
 }
 
+static inline rlx_status take_grid(const plan *p) {
+    const uint32_t x = p->wanted->groups[0], y = p->wanted->groups[1], z = p->wanted->groups[2];
+    rlx_packet_dispatch *packet = p->packet;
+    packet->groups[0] = x;
+    packet->groups[1] = y ? y : 1;
+    packet->groups[2] = z ? z : 1;
+    packet->group_count = x;
+    bool plain = !(y | z) && x <= p->stream->device->properties.limits.groups[0];
+    return plain ? RLX_OK : check_grid(p);
+}
+
 /* The group and its shared memory where they are not the kernel's. */
-static rlx_status change_group(plan *p) {
+static rlx_status change_group(const plan *p) {
     const rlx_device *device = p->stream->device;
     const rlx_dispatch *wanted = p->wanted;
     rlx_packet_dispatch *packet = p->packet;
@@ -71,12 +75,6 @@ static rlx_status change_group(plan *p) {
         rlx_group_check(device, packet->group_size, (uint64_t)packet->shared_bytes + wanted->shared_bytes);
     packet->shared_bytes += wanted->shared_bytes;
     return status;
-}
-
-static inline rlx_status check_group(plan *p) {
-    const rlx_dispatch *wanted = p->wanted;
-    uint32_t changed = wanted->group_size[0] | wanted->group_size[1] | wanted->group_size[2] | wanted->shared_bytes;
-    return changed ? change_group(p) : RLX_OK;
 }
 
 /* ---- Arguments ---- */
@@ -104,36 +102,39 @@ static rlx_status resolve_argument(const plan *p, uint32_t i, const rlx_arg *arg
     return rlx_encode_range(p->stream, &range, argument_name(i, what), resolved);
 }
 
-static rlx_status range_refused(const plan *p, uint32_t i, const rlx_resolved *resolved) {
-    const rlx_device *device = p->stream->device;
-    const rlx_limits *limits = &device->properties.limits;
-    if (resolved->place.offset & (limits->binding_alignment - 1))
-        return rlx_fail(RLX_ERROR_ALIGNMENT, "argument %u: offset %llu is no multiple of %u, as %s requires", i,
-                        (unsigned long long)resolved->place.offset, limits->binding_alignment, device->name);
-    return rlx_fail(RLX_ERROR_LIMIT, "argument %u: %llu bytes; the limit of one binding is %llu", i,
-                    (unsigned long long)resolved->size, (unsigned long long)limits->binding_size);
+static touched touched_of(const rlx_resolved *range) {
+    if (range->slot_plus_one || !range->size) return (touched){ UINT64_MAX, 0 };
+    if (rlx_lie("one-buffer-is-one-range"))
+        return (touched){ range->buffer->address, range->buffer->address + range->buffer->size };
+    return (touched){ range->address, range->address + range->size };
 }
 
-static inline rlx_status take_buffer(plan *p, uint32_t i, const rlx_arg *arg, rlx_access access) {
-    rlx_stream *stream = p->stream;
-    const rlx_limits *limits = &stream->device->properties.limits;
-    rlx_resolved resolved;
-    if (arg->kind != RLX_ARG_RANGE || !rlx_range_plain(stream->device, &arg->range, &resolved)) {
-        rlx_status status = resolve_argument(p, i, arg, &resolved);
-        if (status) return status;
-    }
-    bool slot = resolved.slot_plus_one != 0;                                   /* the rest is checked at each run */
-    bool aligned = !(resolved.place.offset & (limits->binding_alignment - 1)); /* a power of two */
-    if (!slot && (!aligned || resolved.size > limits->binding_size)) return range_refused(p, i, &resolved);
-    uint64_t end = slot ? resolved.address : resolved.address + resolved.size;
-    p->range[p->ranges++] = (touched){ resolved.buffer, resolved.address, end, access };
-    p->args[i].data = resolved.place.host;
-    p->args[i].size = resolved.size;
-    if (p->places) p->places[i] = resolved.place;
-    if (rlx_stream_records(stream))
-        rlx_encode_access(stream, &p->packet->base, &resolved, resolved.size, access, RLX_FIXUP_ARG_RANGE, i,
-                          limits->binding_alignment);
+static rlx_status check_binding(const plan *p, uint32_t i, const rlx_resolved *resolved) {
+    const rlx_device *device = p->stream->device;
+    const rlx_limits *limits = &device->properties.limits;
+    if (resolved->place.offset & (limits->binding_alignment - 1)) /* a power of two */
+        return rlx_fail(RLX_ERROR_ALIGNMENT, "argument %u: offset %llu is no multiple of %u, as %s requires", i,
+                        (unsigned long long)resolved->place.offset, limits->binding_alignment, device->name);
+    if (resolved->size > limits->binding_size)
+        return rlx_fail(RLX_ERROR_LIMIT, "argument %u: %llu bytes; the limit of one binding is %llu", i,
+                        (unsigned long long)resolved->size, (unsigned long long)limits->binding_size);
     return RLX_OK;
+}
+
+/* Any argument for a buffer parameter. */
+static rlx_status take_buffer(const plan *p, uint32_t i, touched *range) {
+    rlx_stream *stream = p->stream;
+    rlx_resolved resolved;
+    rlx_status status = resolve_argument(p, i, &p->wanted->args[i], &resolved);
+    bool slot = !status && resolved.slot_plus_one; /* the rest is checked at each run */
+    if (!status && !slot) status = check_binding(p, i, &resolved);
+    if (status) return status;
+    *range = touched_of(&resolved);
+    p->args[i] = (rlx_host_arg){ resolved.place.host, resolved.size };
+    if (p->places) p->places[i] = resolved.place;
+    rlx_encode_access(stream, &p->packet->base, &resolved, resolved.size, p->kernel->properties.params[i].access,
+                      RLX_FIXUP_ARG_RANGE, i, stream->device->properties.limits.binding_alignment);
+    return slot ? RLX_OK : rlx_batch_hold(stream, &resolved.buffer->object);
 }
 
 static rlx_status take_slot_value(const plan *p, uint32_t i, const rlx_arg *arg, const rlx_param *param) {
@@ -167,30 +168,47 @@ static rlx_status take_other_value(const plan *p, uint32_t i, const rlx_arg *arg
     return RLX_OK;
 }
 
-/* `values`: the first byte behind the values before it; moved behind this one. */
-static inline rlx_status take_value(plan *p, uint32_t i, const rlx_arg *arg, const rlx_param *param,
-                                    unsigned char **values) {
-    uintptr_t mask = param->alignment - 1;
-    unsigned char *value = (unsigned char *)(((uintptr_t)*values + mask) & ~mask);
-    *values = value + param->size;
-    p->args[i].data = value;
-    p->args[i].size = param->size;
-    if (p->places) p->places[i] = (rlx_place){ NULL, 0, NULL };
-    if (arg->kind != RLX_ARG_INLINE || arg->size != 4 || param->size != 4) return take_other_value(p, i, arg, param);
-    memcpy(value, &arg->bits, 4);
-    return RLX_OK;
+/* What take_buffer does, for the usual case: some bytes of a buffer of this device, of which no more is kept than where
+ * they are, and which the batch holds already. False: it is another case, or wrong. */
+static inline bool take_plain_buffer(const rlx_stream *stream, const rlx_device *device, const rlx_arg *arg,
+                                     rlx_host_arg *to, touched *range) {
+    const rlx_limits *limits = &device->properties.limits;
+    const rlx_buffer *buffer = arg->range.buffer;
+    if (arg->kind | arg->range.slot_plus_one || !buffer || !rlx_stream_holds(stream, &buffer->object)) return false;
+    uint64_t offset = arg->range.offset, rest = buffer->size - offset;
+    uint64_t size = arg->range.size == RLX_REST ? rest : arg->range.size;
+    bool inside = offset <= buffer->size && size <= rest && size;
+    bool bindable = size <= limits->binding_size && !(offset & (limits->binding_alignment - 1));
+    if (!inside || !bindable || rlx_lie("one-buffer-is-one-range")) return false;
+    range->begin = buffer->address + offset;
+    range->end = range->begin + size;
+    to->data = (void *)(uintptr_t)range->begin; /* no places: all memory is the host's */
+    to->size = size;
+    return true;
 }
 
-static rlx_status take_args(plan *p, unsigned char *values) {
-    uint32_t count = p->kernel->properties.param_count;
-    if (p->wanted->arg_count != count)
-        return rlx_fail(RLX_ERROR_INVALID, "%u arguments, the kernel has %u parameters", p->wanted->arg_count, count);
-    if (count && !p->wanted->args) return rlx_fail(RLX_ERROR_INVALID, "args is NULL");
-    for (uint32_t i = 0; i < count; i++) {
-        const rlx_param *param = &p->kernel->properties.params[i];
-        const rlx_arg *arg = &p->wanted->args[i];
-        rlx_status status =
-            param->access == RLX_VALUE ? take_value(p, i, arg, param, &values) : take_buffer(p, i, arg, param->access);
+static inline rlx_status take_args(const plan *p, touched *range) {
+    const rlx_stream *const stream = p->stream;
+    const rlx_device *const device = stream->device;
+    const rlx_param *param = p->kernel->properties.params, *const end = param + p->kernel->properties.param_count;
+    const rlx_arg *arg = p->wanted->args;
+    rlx_host_arg *to = p->args;
+    uintptr_t value = (uintptr_t)p->packet + p->kernel->values_at;
+    const bool more = p->more;
+    for (; param < end; arg++, param++, to++) {
+        rlx_status status = RLX_OK;
+        if (param->access != RLX_VALUE) {
+            if (more || !take_plain_buffer(stream, device, arg, to, range))
+                status = take_buffer(p, (uint32_t)(to - p->args), range);
+            range++;
+        } else {
+            value = (value + param->alignment - 1) & ~(uintptr_t)(param->alignment - 1);
+            to->data = (void *)value;
+            to->size = param->size;
+            value += param->size;
+            if (arg->kind == RLX_ARG_INLINE && arg->size == 4 && param->size == 4) memcpy(to->data, &arg->bits, 4);
+            else status = take_other_value(p, (uint32_t)(to - p->args), arg, param);
+        }
         if (status) return status;
     }
     return RLX_OK;
@@ -198,11 +216,7 @@ static rlx_status take_args(plan *p, unsigned char *values) {
 
 /* ---- What overlaps ---- */
 
-static inline bool overlap(const touched *a, const touched *b) {
-    if (a->buffer && a->buffer == b->buffer && rlx_lie("one-buffer-is-one-range")) return true;
-    /* Nothing overlaps what is empty. */
-    return a->begin < b->end && b->begin < a->end && a->begin < a->end && b->begin < b->end;
-}
+static inline bool overlap(const touched *a, const touched *b) { return a->begin < b->end && b->begin < a->end; }
 
 /* The argument that is range number `range`. */
 static uint32_t argument_of(const plan *p, uint32_t range) {
@@ -210,41 +224,49 @@ static uint32_t argument_of(const plan *p, uint32_t range) {
         if (p->kernel->properties.params[i].access != RLX_VALUE && range-- == 0) return i;
 }
 
-/* Rule 15: what overlaps in bytes must all be read. Few enough arguments to compare each with each. */
-static rlx_status check_aliases(const plan *p) {
-    if (rlx_lie("aliases-accepted")) return RLX_OK;
-    for (uint32_t i = 1; i < p->ranges; i++)
-        for (uint32_t j = 0; j < i; j++)
-            if (overlap(&p->range[i], &p->range[j]) &&
-                (p->range[i].access != RLX_READ || p->range[j].access != RLX_READ || rlx_lie("two-reads-refused")))
-                return rlx_fail(
-                    RLX_ERROR_ALIAS,
+static rlx_status aliases_refused(const plan *p, uint32_t i, uint32_t j) {
+    return rlx_fail(RLX_ERROR_ALIAS,
                     "arguments %u and %u overlap and one of them is written; in place is one READ_WRITE argument",
-                    argument_of(p, j), argument_of(p, i));
+                    argument_of(p, i < j ? i : j), argument_of(p, i < j ? j : i));
+}
+
+/* Rule 15: what overlaps in bytes must all be read. Few enough arguments to compare each that is written with each. */
+static inline rlx_status check_aliases(const plan *p) {
+    const uint32_t count = p->kernel->buffers, written = p->kernel->written_count;
+    if (rlx_lie("aliases-accepted")) return RLX_OK;
+    for (uint32_t k = 0; k < written; k++) {
+        const uint32_t i = p->kernel->written[k];
+        const touched range = p->range[i];
+        for (uint32_t j = 0; j < count; j++)
+            if (overlap(&range, &p->range[j]) && j != i) return aliases_refused(p, i, j);
+    }
+    for (uint32_t i = 1; i < count && rlx_lie("two-reads-refused"); i++)
+        if (overlap(&p->range[0], &p->range[i])) return aliases_refused(p, 0, i);
     return RLX_OK;
 }
 
 /* What is declared in `uses` has to exist, and not to overlap an argument unless both are read. Nothing of it is in the
  * packet's arguments; the recorder learns of it, and the batch holds its buffer. */
-static rlx_status take_use(plan *p, uint32_t i) {
+static rlx_status take_use(const plan *p, uint32_t i) {
     const rlx_use *use = &p->wanted->uses[i];
     rlx_resolved resolved;
     if (use->access != RLX_READ && use->access != RLX_WRITE && use->access != RLX_READ_WRITE)
         return rlx_fail(RLX_ERROR_INVALID, "use %u: %d is no access", i, (int)use->access);
     rlx_status status = rlx_encode_range(p->stream, &use->range, "a range in uses", &resolved);
     if (status) return status;
-    uint64_t size = resolved.slot_plus_one ? 0 : resolved.size;
-    const touched range = { resolved.buffer, resolved.address, resolved.address + size, use->access };
-    for (uint32_t j = 0; j < p->ranges; j++)
-        if (overlap(&range, &p->range[j]) && (use->access != RLX_READ || p->range[j].access != RLX_READ))
-            return rlx_fail(RLX_ERROR_ALIAS, "use %u and argument %u overlap and one of them is written", i,
-                            argument_of(p, j));
+    const touched range = touched_of(&resolved);
+    for (uint32_t j = 0; j < p->kernel->buffers; j++) {
+        uint32_t argument = argument_of(p, j);
+        bool written = use->access != RLX_READ || p->kernel->properties.params[argument].access != RLX_READ;
+        if (written && overlap(&range, &p->range[j]))
+            return rlx_fail(RLX_ERROR_ALIAS, "use %u and argument %u overlap and one of them is written", i, argument);
+    }
     rlx_encode_access(p->stream, &p->packet->base, &resolved, resolved.size, use->access, RLX_FIXUP_USE, i, 1);
-    return RLX_OK;
+    return resolved.buffer ? rlx_batch_hold(p->stream, &resolved.buffer->object) : RLX_OK;
 }
 
-static rlx_status take_uses(plan *p) {
-    if (!p->wanted->uses) return rlx_fail(RLX_ERROR_INVALID, "uses is NULL");
+static rlx_status take_uses(const plan *p) {
+    if (p->wanted->use_count && !p->wanted->uses) return rlx_fail(RLX_ERROR_INVALID, "uses is NULL");
     for (uint32_t i = 0; i < p->wanted->use_count; i++) {
         rlx_status status = take_use(p, i);
         if (status) return status;
@@ -260,82 +282,88 @@ static rlx_status check_head(const plan *p) {
     if (p->kernel->object.device != p->stream->device)
         return rlx_fail(RLX_ERROR_INVALID, "the kernel is of another device (%s) than the stream (%s)",
                         p->kernel->object.device->name, p->stream->device->name);
-    if (wanted->next) return rlx_check_next(wanted->next, "rlx_dispatch");
+    if (wanted->arg_count != p->kernel->properties.param_count)
+        return rlx_fail(RLX_ERROR_INVALID, "%u arguments, the kernel has %u parameters", wanted->arg_count,
+                        p->kernel->properties.param_count);
+    if (wanted->arg_count && !wanted->args) return rlx_fail(RLX_ERROR_INVALID, "args is NULL");
     if (wanted->use_count > USES_MAX)
         return rlx_fail(RLX_ERROR_LIMIT, "%u uses; the limit is %d: declare ranges that hold several",
                         wanted->use_count, USES_MAX);
-    if (!wanted->groups_slot.plus_one) return RLX_OK;
-    if (!rlx_stream_records(p->stream))
+    if (wanted->groups_slot.plus_one && !rlx_stream_records(p->stream))
         return rlx_fail(RLX_ERROR_INVALID, "groups_slot: slots are for streams opened with RLX_STREAM_RECORD");
     if (wanted->groups_slot.plus_one > RLX_SLOT_MAX)
         return rlx_fail(RLX_ERROR_LIMIT, "groups_slot: slots are below %d", RLX_SLOT_MAX);
-    return RLX_OK;
+    return rlx_check_next(wanted->next, "rlx_dispatch");
 }
 
-/* Memory for all of it. Sets `values` to where the values go. */
-static rlx_status take_packet(plan *p, unsigned char **values) {
-    rlx_stream *stream = p->stream;
-    const rlx_kernel *kernel = p->kernel;
-    uint32_t count = kernel->properties.param_count;
-    bool places = !(stream->device->backend.flags & RLX_BACKEND_HOST_MEMORY);
-    size_t args_size = count * sizeof(rlx_host_arg), places_size = places ? count * sizeof(rlx_place) : 0;
-    size_t size = sizeof(rlx_packet_dispatch) + args_size + places_size + kernel->value_bytes;
-    if (kernel->value_alignment > 8) size += 8; /* what comes before the values is a multiple of 8 */
-    rlx_packet_dispatch *packet = rlx_batch_take(stream, size, _Alignof(rlx_packet_dispatch));
-    if (!packet) return RLX_ERROR_OUT_OF_MEMORY;
-    p->packet = packet;
-    p->args = (rlx_host_arg *)(packet + 1);
-    unsigned char *behind = (unsigned char *)p->args + args_size;
-    p->places = places ? (rlx_place *)(void *)behind : NULL;
-    *values = behind + places_size;
-    packet->base.kind = RLX_PACKET_DISPATCH;
-    packet->base.flags = 0;
-    packet->base.label = NULL;
-    packet->kernel = kernel->handle;
-    memcpy(packet->group_size, kernel->properties.group_size, sizeof packet->group_size);
-    packet->shared_bytes = kernel->properties.shared_bytes;
-    packet->arg_count = count;
-    packet->args = p->args;
-    packet->places = p->places;
-    packet->info = &kernel->properties;
-    if (!p->wanted->label) return RLX_OK;
-    return rlx_batch_label(stream, p->wanted->label, &packet->base.label) ? RLX_OK : RLX_ERROR_OUT_OF_MEMORY;
+/* Whether a dispatch says no more than grid and arguments. */
+static inline bool is_usual(const rlx_dispatch *wanted) {
+    uint32_t group = wanted->group_size[0] | wanted->group_size[1] | wanted->group_size[2] | wanted->shared_bytes;
+    uint32_t counts = group | wanted->use_count | wanted->groups_slot.plus_one;
+    return !((uintptr_t)wanted->label | (uintptr_t)wanted->next | counts);
 }
 
-/* Holds the kernel and every buffer. */
-static rlx_status hold(const plan *p) {
-    rlx_stream *stream = p->stream;
-    rlx_status status = rlx_stream_hold(stream, (rlx_object *)(uintptr_t)&p->kernel->object);
-    for (uint32_t i = 0; !status && i < p->ranges; i++)
-        if (p->range[i].buffer) status = rlx_stream_hold(stream, &p->range[i].buffer->object);
-    for (uint32_t i = 0; !status && i < p->wanted->use_count; i++)
-        if (p->wanted->uses[i].range.buffer) status = rlx_batch_hold(stream, &p->wanted->uses[i].range.buffer->object);
-    return status;
-}
-
-/* Everything but appending it. */
-static rlx_status prepare(plan *p) {
-    unsigned char *values;
-    rlx_status status = check_head(p);
-    if (!status) status = rlx_encode_reserve(p->stream, p->kernel->properties.param_count + p->wanted->use_count + 1);
-    if (!status) status = take_packet(p, &values);
-    if (!status) status = check_grid(p);
-    if (!status) status = check_group(p);
-    if (!status) status = take_args(p, values);
-    if (!status && p->ranges > 1) status = check_aliases(p);
-    if (!status && p->wanted->use_count) status = take_uses(p);
+/* What it says beside grid and arguments; behind these, as uses must not overlap them. */
+static rlx_status take_rest(const plan *p) {
+    rlx_status status = change_group(p);
+    if (!status) status = take_uses(p);
     if (!status && p->wanted->groups_slot.plus_one)
         rlx_recorder_fixup(&p->stream->recorder, &(rlx_fixup){ .packet = &p->packet->base,
                                                                .slot = p->wanted->groups_slot.plus_one - 1,
                                                                .command = (uint32_t)p->stream->current->count,
                                                                .kind = RLX_FIXUP_GROUPS });
+    if (!status && !rlx_batch_label(p->stream, p->wanted->label, &p->packet->base.label))
+        status = RLX_ERROR_OUT_OF_MEMORY;
+    return status;
+}
+
+/* Memory for all of it. */
+static inline bool take_packet(plan *p) {
+    const rlx_kernel *kernel = p->kernel;
+    rlx_packet_dispatch *packet = rlx_batch_take(p->stream, kernel->packet_bytes, _Alignof(rlx_packet_dispatch));
+    if (!packet) return false;
+    *packet = kernel->form;
+    p->packet = packet;
+    p->args = (rlx_host_arg *)(packet + 1);
+    packet->args = p->args;
+    p->places = NULL;
+    p->more = kernel->places_at || rlx_stream_records(p->stream);
+    if (!p->more) return true;
+    if (kernel->places_at) p->places = (rlx_place *)(void *)((unsigned char *)packet + kernel->places_at);
+    if (p->places) memset(p->places, 0, kernel->properties.param_count * sizeof *p->places);
+    packet->places = p->places;
+    return true;
+}
+
+/* Everything but appending it. */
+static inline rlx_status prepare(plan *p) {
+    const rlx_dispatch *wanted = p->wanted;
+    const rlx_kernel *kernel = p->kernel;
+    const bool usual = is_usual(wanted);
+    bool fits = kernel->object.device == p->stream->device && wanted->arg_count == kernel->properties.param_count;
+    rlx_status status = usual && fits && wanted->args ? RLX_OK : check_head(p);
+    if (!status) status = rlx_encode_reserve(p->stream, kernel->properties.param_count + wanted->use_count + 1);
+    if (!status && !take_packet(p)) status = RLX_ERROR_OUT_OF_MEMORY;
+    if (!status) status = rlx_stream_hold(p->stream, (rlx_object *)(uintptr_t)&kernel->object);
+    if (!status) status = take_grid(p);
+    if (!status) status = take_args(p, p->range);
+    if (!status) status = check_aliases(p);
+    if (!status && !usual) status = take_rest(p);
     return status;
 }
 
 /* An empty grid does nothing, but is checked like any other. */
-static bool is_empty(const rlx_dispatch *wanted) {
-    if (wanted->groups_slot.plus_one) return false;
-    return !wanted->groups[0] || (!wanted->groups[1] && rlx_lie("y-of-zero-is-none"));
+static inline bool is_empty(const rlx_dispatch *wanted) {
+    if (!wanted->groups[0]) return !wanted->groups_slot.plus_one;
+    return !wanted->groups[1] && rlx_lie("y-of-zero-is-none") && !wanted->groups_slot.plus_one;
+}
+
+static rlx_status refuse(const plan *p, const rlx_encode_mark *mark, rlx_status status) {
+    if (status && rlx_lie("refusal-discards-the-rest")) rlx_stream_discard(p->stream);
+    rlx_encode_undo(p->stream, mark);
+    if (!status) return RLX_OK;
+    return rlx_fail_within(status, "dispatch '%s' of kernel '%s'", p->wanted->label ? p->wanted->label : "",
+                           p->kernel->properties.name);
 }
 
 rlx_status rlx_stream_dispatch(rlx_stream *stream, rlx_kernel *kernel, const rlx_dispatch *dispatch) {
@@ -347,20 +375,9 @@ rlx_status rlx_stream_dispatch(rlx_stream *stream, rlx_kernel *kernel, const rlx
     p.stream = stream;
     p.kernel = kernel;
     p.wanted = dispatch;
-    p.ranges = 0;
     const rlx_encode_mark mark = rlx_encode_begin(stream);
     status = prepare(&p);
-    if (status && rlx_lie("refusal-discards-the-rest")) rlx_stream_discard(stream);
-    if (status)
-        (void)rlx_fail_within(status, "dispatch '%s' of kernel '%s'", dispatch->label ? dispatch->label : "",
-                              kernel->properties.name);
-    if (!status && !is_empty(dispatch)) {
-        status = hold(&p);
-        if (!status) {
-            rlx_batch_append(stream, &p.packet->base);
-            return RLX_OK;
-        }
-    }
-    rlx_encode_undo(stream, &mark);
-    return status;
+    if (status || is_empty(dispatch)) return refuse(&p, &mark, status);
+    rlx_batch_append(stream, &p.packet->base);
+    return RLX_OK;
 }

@@ -91,8 +91,8 @@ void rlx_encode_access(rlx_stream *stream, rlx_packet *packet, const rlx_resolve
                                                         .alignment = (uint16_t)alignment });
 }
 
-rlx_status rlx_encode_reserve(rlx_stream *stream, uint32_t accesses) {
-    if (stream->current && stream->current->count >= UINT32_MAX - 1)
+rlx_status rlx_encode_reserve_more(rlx_stream *stream, uint32_t accesses) {
+    if (stream->current && stream->current->count >= RLX_COMMANDS_MOST)
         return rlx_fail(RLX_ERROR_LIMIT, "more than 2^32 commands in a batch: submit in between");
     if (!rlx_stream_records(stream)) return RLX_OK;
     return rlx_recorder_reserve(&stream->recorder, 2 * accesses, accesses + 1); /* and the condition */

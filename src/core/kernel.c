@@ -43,6 +43,7 @@ rlx_status rlx_group_check(const rlx_device *device, const uint32_t group_size[3
 /* Fills in a parameter's defaults and counts it. */
 static rlx_status check_param(rlx_kernel *kernel, uint32_t i, const rlx_device *device, rlx_param *param) {
     if (param->access == RLX_READ || param->access == RLX_WRITE || param->access == RLX_READ_WRITE) {
+        if (param->access != RLX_READ) kernel->written[kernel->written_count++] = (uint8_t)kernel->buffers;
         kernel->buffers++;
         return RLX_OK;
     }
@@ -78,6 +79,24 @@ static rlx_status check_signature(rlx_kernel *kernel, const rlx_device *device, 
                             device->name);
     }
     return rlx_group_check(device, kernel->properties.group_size, kernel->properties.shared_bytes);
+}
+
+/* Everything about a dispatch that is the same each time. */
+static void make_form(rlx_kernel *kernel, const rlx_device *device) {
+    const rlx_kernel_properties *properties = &kernel->properties;
+    bool places = !(device->backend.flags & RLX_BACKEND_HOST_MEMORY);
+    size_t at = sizeof(rlx_packet_dispatch) + properties->param_count * sizeof(rlx_host_arg);
+    kernel->places_at = places ? (uint32_t)at : 0;
+    if (places) at += properties->param_count * sizeof(rlx_place);
+    kernel->values_at = (uint32_t)at;
+    kernel->packet_bytes = (uint32_t)(at + kernel->value_bytes);
+    if (kernel->value_alignment > 8) kernel->packet_bytes += 8; /* what comes before the values is a multiple of 8 */
+    kernel->form = (rlx_packet_dispatch){ .base.kind = RLX_PACKET_DISPATCH,
+                                          .kernel = kernel->handle,
+                                          .shared_bytes = properties->shared_bytes,
+                                          .arg_count = properties->param_count,
+                                          .info = properties };
+    memcpy(kernel->form.group_size, properties->group_size, sizeof kernel->form.group_size);
 }
 
 /* The first code that the device takes, and the backend too. */
@@ -150,6 +169,7 @@ rlx_status rlx_kernel_create(rlx_device *device, const rlx_kernel_desc *desc, rl
         rlx_free(kernel);
         return status;
     }
+    make_form(kernel, device);
     rlx_object_init(&kernel->object, RLX_OBJECT_KERNEL, device);
     *result = kernel;
     return RLX_OK;

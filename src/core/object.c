@@ -7,7 +7,8 @@
 
 void rlx_object_init(rlx_object *object, rlx_object_type type, rlx_device *device) {
     atomic_init(&object->refs, 1);
-    object->type = type;
+    object->type = (uint16_t)type;
+    object->place = (uint16_t)(((uintptr_t)object >> 5 ^ (uintptr_t)object >> 14) & (RLX_HOLD_CACHE - 1));
     object->device = device;
     rlx_device_retain(device);
 }

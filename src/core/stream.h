@@ -11,8 +11,6 @@
 #include "program.h"
 #include "timeline.h"
 
-#define RLX_HOLD_CACHE 512 /* a power of two */
-
 typedef struct rlx_batch_state rlx_batch_state;
 
 enum {
@@ -106,14 +104,14 @@ static inline rlx_status rlx_stream_enter(rlx_stream *stream) {
     bool used = atomic_load_explicit(&rlx_library_state, memory_order_relaxed) == RLX_LIBRARY_USED;
     return used && stream && !stream->device->owner ? RLX_OK : rlx_stream_enter_specially(stream);
 }
-/* rlx_batch_hold, but inline where the batch holds the object already. */
-static inline uint32_t rlx_hold_place(const rlx_object *object) {
-    return (uint32_t)((uintptr_t)object >> 5 ^ (uintptr_t)object >> 14) & (RLX_HOLD_CACHE - 1);
+/* Whether the batch being encoded holds an object for sure. There is one. */
+static inline bool rlx_stream_holds(const rlx_stream *stream, const rlx_object *object) {
+    uint32_t at = object->place;
+    return stream->cache[at].object == object && stream->cache[at].tag == stream->encoded;
 }
+/* rlx_batch_hold where there is a batch, inline for what it holds already. */
 static inline rlx_status rlx_stream_hold(rlx_stream *stream, rlx_object *object) {
-    uint32_t at = rlx_hold_place(object);
-    bool held = stream->current && stream->cache[at].object == object && stream->cache[at].tag == stream->encoded;
-    return held ? RLX_OK : rlx_batch_hold(stream, object);
+    return rlx_stream_holds(stream, object) ? RLX_OK : rlx_batch_hold(stream, object);
 }
 /* The batch being encoded, made if there is none. NULL when out of memory. */
 rlx_batch_state *rlx_stream_batch(rlx_stream *stream);
