@@ -166,7 +166,10 @@ void rlx_batch_unhold(rlx_batch_state *batch) {
 }
 
 void rlx_batch_unref(rlx_batch_state *batch) {
-    if (atomic_fetch_sub_explicit(&batch->refs, 1, memory_order_acq_rel) != 1) return;
+    /* Mostly this is the only one, and then nobody can be adding another. */
+    bool last = atomic_load_explicit(&batch->refs, memory_order_acquire) == 1 ||
+                atomic_fetch_sub_explicit(&batch->refs, 1, memory_order_acq_rel) == 1;
+    if (!last) return;
     rlx_stream *stream = batch->stream;
     rlx_chunk_list chunks = batch->chunks; /* they hold the batch itself */
     bool submitted = batch->value != 0;

@@ -26,30 +26,30 @@ static rlx_batch_state *take_ended(rlx_stream *stream) {
     return batch;
 }
 
-void rlx_stream_retire(rlx_stream *stream) {
+void rlx_stream_retire_and_unlock(rlx_stream *stream) {
     rlx_timeline *timeline = stream->timeline;
-    rlx_lock(&timeline->lock);
-    if (stream->retiring) {
-        rlx_unlock(&timeline->lock);
-        return;
-    }
-    rlx_object_retain(&stream->object);
-    stream->retiring = true;
-    for (rlx_batch_state *batch; (batch = take_ended(stream)) != NULL;) {
-        rlx_unlock(&timeline->lock);
+    rlx_batch_state *batch = stream->retiring ? NULL : take_ended(stream);
+    if (batch) stream->retiring = true;
+    rlx_unlock(&timeline->lock);
+    while (batch) {
         detach_all(batch);
         rlx_batch_unhold(batch);
         rlx_lock(&timeline->lock);
         rlx_timeline_complete(timeline, batch->value);
         rlx_watch *due = timeline->first ? rlx_timeline_due(timeline) : NULL;
         bool more = stream->head != NULL;
+        rlx_batch_state *next = due ? NULL : take_ended(stream); /* who watches this one hears of it before */
+        if (!due && !next) stream->retiring = false;
         rlx_unlock(&timeline->lock);
         rlx_batch_unref(batch);
         rlx_watches_fire(due);
         if (more) rlx_drivers_wake(); /* the next one is held up by something else */
-        rlx_lock(&timeline->lock);
+        if (due) {
+            rlx_lock(&timeline->lock);
+            next = take_ended(stream);
+            if (!next) stream->retiring = false;
+            rlx_unlock(&timeline->lock);
+        }
+        batch = next;
     }
-    stream->retiring = false;
-    rlx_unlock(&timeline->lock);
-    rlx_object_release(&stream->object);
 }

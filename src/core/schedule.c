@@ -41,8 +41,6 @@ static void dependency_fire(rlx_watch *watch, rlx_failure_record *record) {
     rlx_batch_unref(batch);
 }
 
-static void pump_at_once(rlx_stream *stream);
-
 /* Nobody knows any more whether the point failed, so it may have. */
 static rlx_failure_record *record_expired(void) {
     return rlx_failure_record_create(
@@ -94,13 +92,13 @@ static void enqueue(rlx_stream *stream, rlx_batch_state *batch, rlx_failure_reco
     batch->value = value;
     batch->rest = batch->first;
     batch->rest_count = batch->count;
-    atomic_init(&batch->unmet, 1);
+    batch->attached = !batch->dependencies && !batch->runs;
+    atomic_init(&batch->unmet, !batch->attached);
     rlx_object_retain(&stream->object);
     if (stream->tail) stream->tail->next = batch;
     else stream->head = batch;
     stream->tail = batch;
     if (!stream->waiting) stream->waiting = batch;
-    batch->attached = !batch->dependencies && !batch->runs;
     atomic_store_explicit(&stream->timeline->submitted, value, memory_order_release);
     *failing = rlx_timeline_failing(stream->timeline);
     if (*failing) rlx_failure_record_retain(*failing);
@@ -149,32 +147,6 @@ bool rlx_stream_submit_fence(rlx_stream *stream, rlx_point *point) {
     }
     rlx_unlock(&timeline->lock);
     return rests;
-}
-
-rlx_point rlx_batch_submit(rlx_batch_state *batch, rlx_failure_record **failing) {
-    rlx_stream *stream = batch->stream;
-    rlx_point point;
-    note_slices(stream, batch);
-    if (batch->runs) {
-        enqueue_runs(stream, batch, &point, failing);
-        for (rlx_batch_run *run = batch->runs; run; run = run->next) attach(batch, &run->after);
-    } else {
-        rlx_lock(&stream->timeline->lock);
-        enqueue(stream, batch, failing);
-        rlx_unlock(&stream->timeline->lock);
-        point = (rlx_point){ rlx_timeline_id(stream->timeline), batch->value };
-    }
-    for (rlx_dependency *dependency = batch->dependencies; dependency; dependency = dependency->next)
-        attach(batch, dependency);
-    if (batch->dependencies || batch->runs) {
-        rlx_lock(&stream->timeline->lock);
-        batch->attached = true;
-        rlx_unlock(&stream->timeline->lock);
-        rlx_drivers_wake(); /* those that wait for it can see now what holds it up */
-    }
-    atomic_fetch_sub_explicit(&batch->unmet, 1, memory_order_acq_rel);
-    pump_at_once(stream); /* from here on the batch may be gone */
-    return point;
 }
 
 /* ---- Pump ---- */
@@ -270,16 +242,15 @@ static void pump(rlx_stream *stream) {
         rlx_batch slice;
         rlx_lock(&stream->timeline->lock);
         step next = next_step(stream, &slice);
-        if (next == STEP_NONE) {
-            bool again = stream->pump == RLX_PUMP_AGAIN;
-            stream->pump = again ? RLX_PUMP_LISTED : RLX_PUMP_IDLE;
-            rlx_unlock(&stream->timeline->lock);
-            if (again) continue;
-            return;
+        if (next == STEP_RETIRE) {
+            rlx_stream_retire_and_unlock(stream);
+            continue;
         }
+        bool again = next == STEP_NONE && stream->pump == RLX_PUMP_AGAIN;
+        if (next == STEP_NONE) stream->pump = again ? RLX_PUMP_LISTED : RLX_PUMP_IDLE;
         rlx_unlock(&stream->timeline->lock);
         if (next == STEP_HAND_OVER) hand_over(stream, &slice);
-        else rlx_stream_retire(stream);
+        else if (!again) return;
     }
 }
 
@@ -289,12 +260,15 @@ static _Thread_local struct {
     bool draining;
 } work;
 
-bool rlx_stream_pump(rlx_stream *stream) {
-    rlx_lock(&stream->timeline->lock);
+/* Under timeline->lock. False: another thread pumps the stream, and will look again. */
+static bool pump_claim(rlx_stream *stream) {
     bool mine = stream->pump == RLX_PUMP_IDLE;
     stream->pump = mine ? RLX_PUMP_LISTED : RLX_PUMP_AGAIN;
-    rlx_unlock(&stream->timeline->lock);
-    if (!mine) return false;
+    return mine;
+}
+
+/* Pumps a stream that was claimed, or has it pumped by whoever drains this thread's list: then false. */
+static bool pump_claimed(rlx_stream *stream) {
     rlx_object_retain(&stream->object);
     stream->next_pump = NULL;
     *(work.first ? work.end : &work.first) = stream;
@@ -311,18 +285,25 @@ bool rlx_stream_pump(rlx_stream *stream) {
     return true;
 }
 
+bool rlx_stream_pump(rlx_stream *stream) {
+    rlx_lock(&stream->timeline->lock);
+    bool mine = pump_claim(stream);
+    rlx_unlock(&stream->timeline->lock);
+    return mine && pump_claimed(stream);
+}
+
 /* For submit, which a host call or callback may be in: what it submits to a device that works by itself is handed over
  * now and not when the callback is through. (On a synchronous device later is better: a callback that submits the next
  * batch, which ends at once and calls back, would need a stack without end.) */
-static void pump_at_once(rlx_stream *stream) {
+static void pump_claimed_at_once(rlx_stream *stream) {
     if (stream->device->caller_driven || !work.draining) {
-        rlx_stream_pump(stream);
+        pump_claimed(stream);
         return;
     }
     rlx_stream *first = work.first, **end_of_list = work.end;
     work.first = NULL;
     work.draining = false;
-    rlx_stream_pump(stream);
+    pump_claimed(stream);
     work.first = first;
     work.end = end_of_list;
     work.draining = true;
@@ -341,6 +322,41 @@ void rlx_stream_kick(rlx_stream *stream) {
     if (released && allowed) rlx_stream_pump(stream);
     if (released && !allowed) atomic_store(&stream->device->chores, true);
     rlx_drivers_wake();
+}
+
+/* ---- Submit, all of it ---- */
+
+/* Attaches what the batch waits for, and lets it go. True: this thread is to pump the stream. */
+static bool attach_all(rlx_stream *stream, rlx_batch_state *batch) {
+    for (rlx_batch_run *run = batch->runs; run; run = run->next) attach(batch, &run->after);
+    for (rlx_dependency *dependency = batch->dependencies; dependency; dependency = dependency->next)
+        attach(batch, dependency);
+    rlx_lock(&stream->timeline->lock);
+    batch->attached = true;
+    atomic_fetch_sub_explicit(&batch->unmet, 1, memory_order_acq_rel);
+    bool mine = pump_claim(stream);
+    rlx_unlock(&stream->timeline->lock);
+    rlx_drivers_wake(); /* those that wait for it can see now what holds it up */
+    return mine;
+}
+
+rlx_point rlx_batch_submit(rlx_batch_state *batch, rlx_failure_record **failing) {
+    rlx_stream *stream = batch->stream;
+    rlx_point point;
+    bool waits = batch->dependencies || batch->runs, mine = false;
+    note_slices(stream, batch);
+    if (batch->runs) {
+        enqueue_runs(stream, batch, &point, failing);
+    } else {
+        rlx_lock(&stream->timeline->lock);
+        enqueue(stream, batch, failing);
+        point = (rlx_point){ rlx_timeline_id(stream->timeline), batch->value };
+        if (!waits) mine = pump_claim(stream); /* where it does not, another thread may have ended it from here on */
+        rlx_unlock(&stream->timeline->lock);
+    }
+    if (waits) mine = attach_all(stream, batch);
+    if (mine) pump_claimed_at_once(stream);
+    return point;
 }
 
 /* ---- Complete ---- */
@@ -412,8 +428,7 @@ static void end(rlx_stream *stream, uint64_t signal, const rlx_fault *fault) {
     if (fault && fault->status) fail_signal(stream, signal, fault);
     rlx_lock(&stream->timeline->lock);
     end_signals(stream, stream->device->polled && signal > stream->handed ? stream->handed : signal);
-    rlx_unlock(&stream->timeline->lock);
-    rlx_stream_retire(stream);
+    rlx_stream_retire_and_unlock(stream);
 }
 
 /* The backend did not take what it was given: that fails, and ends when all before it has. */
@@ -422,8 +437,7 @@ static void refuse(rlx_stream *stream, uint64_t signal, const rlx_fault *fault) 
     rlx_lock(&stream->timeline->lock);
     batch_of(stream, signal)->refused = true;
     end_signals(stream, 0);
-    rlx_unlock(&stream->timeline->lock);
-    rlx_stream_retire(stream);
+    rlx_stream_retire_and_unlock(stream);
 }
 
 void rlx_stream_complete(rlx_stream *stream, uint64_t signal, const rlx_fault *fault) {

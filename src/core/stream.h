@@ -169,8 +169,9 @@ void rlx_stream_complete(rlx_stream *stream, uint64_t signal, const rlx_fault *f
 extern const rlx_stream_sink rlx_stream_sink_functions;
 
 /* ---- retire.c ---- */
-/* Ends every batch at the head that is through: releases, completes the point, fires watches. Under no lock. */
-void rlx_stream_retire(rlx_stream *stream);
+/* Under timeline->lock, which it releases: ends every batch at the head that is through: releases, completes the point,
+ * fires watches. The caller has a reference to the stream, as a batch gives up its own. */
+void rlx_stream_retire_and_unlock(rlx_stream *stream);
 
 /* ---- fault.c ---- */
 /* What was handed over together, and failed. */
