@@ -18,7 +18,7 @@ _Atomic uint32_t rlx_caller_driven_devices;
 static struct {
     rlx_mutex lock;    /* guards bound, and takes no other */
     rlx_device *bound; /* all thread-bound devices; refs 0: to be closed by the owner */
-} devices = { RLX_MUTEX_INIT, NULL };
+} devices;
 
 rlx_status rlx_check_next(const void *next, const char *descriptor) {
     if (!next) return RLX_OK;
@@ -68,8 +68,6 @@ static void device_close(rlx_device *device) {
     if (device->owner) unlist_bound(device);
     if (device->handle) device->backend.device_close(device->handle);
     if (device->caller_driven) atomic_fetch_sub(&rlx_caller_driven_devices, 1);
-    rlx_mutex_destroy(&device->run_lock);
-    rlx_mutex_destroy(&device->lock);
     rlx_free(device);
 }
 
@@ -116,15 +114,16 @@ static void devices_reap(void) {
 static rlx_status device_open(const rlx_registry_device *found, const rlx_device_desc *desc, rlx_device **result) {
     rlx_device *device = rlx_allocate(sizeof *device);
     if (!device) return rlx_fail_memory("a device");
-    if (!rlx_mutex_init(&device->lock)) goto fail_lock;
-    if (!rlx_mutex_init(&device->run_lock)) goto fail_run_lock;
     device->backend = *found->table;
     device->index = found->index;
     atomic_init(&device->refs, 1);
     strncpy(device->name, found->properties->name, sizeof device->name - 1);
 
     rlx_status status = rlx_registry_open(found, desc, &device->handle, &device->properties);
-    if (status) goto fail_open;
+    if (status) {
+        rlx_free(device);
+        return status;
+    }
     device->properties.name = device->name;
     device->properties.backend = device->backend.name;
     device->owner = device->properties.thread_bound || rlx_lie("bound-to-one-thread") ? rlx_thread_id() : 0;
@@ -135,17 +134,6 @@ static rlx_status device_open(const rlx_registry_device *found, const rlx_device
     if (device->owner) list_bound(device);
     *result = device;
     return RLX_OK;
-
-fail_open:
-    rlx_mutex_destroy(&device->run_lock);
-    rlx_mutex_destroy(&device->lock);
-    rlx_free(device);
-    return status;
-fail_run_lock:
-    rlx_mutex_destroy(&device->lock);
-fail_lock:
-    rlx_free(device);
-    return rlx_fail_memory("a device's locks");
 }
 
 /* The thread's message, to be put back. */

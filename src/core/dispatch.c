@@ -124,8 +124,10 @@ static rlx_status check_binding(const plan *p, uint32_t i, const rlx_resolved *r
 /* Any argument for a buffer parameter. */
 static rlx_status take_buffer(const plan *p, uint32_t i, touched *range) {
     rlx_stream *stream = p->stream;
+    const rlx_arg *arg = &p->wanted->args[i];
     rlx_resolved resolved;
-    rlx_status status = resolve_argument(p, i, &p->wanted->args[i], &resolved);
+    bool plain = arg->kind == RLX_ARG_RANGE && rlx_range_plain(stream->device, &arg->range, &resolved);
+    rlx_status status = plain ? RLX_OK : resolve_argument(p, i, arg, &resolved);
     bool slot = !status && resolved.slot_plus_one; /* the rest is checked at each run */
     if (!status && !slot) status = check_binding(p, i, &resolved);
     if (status) return status;

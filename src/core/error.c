@@ -111,7 +111,7 @@ static struct {
     atomic_bool set; /* spares those who log nothing the lock, and the formatting */
     rlx_log_function function;
     void *user;
-} logger = { .lock = RLX_MUTEX_INIT };
+} logger;
 
 typedef struct held_line {
     struct held_line *next;

@@ -46,7 +46,7 @@ static struct {
     bool loaded;            /* plugins have been looked for */
     listed_device **list;   /* best first; NULL until somebody asks for all */
     uint32_t list_count;
-} registry = { .lock = RLX_MUTEX_INIT };
+} registry;
 
 /* ---- Entries ---- */
 

@@ -13,7 +13,7 @@ static struct {
     rlx_timeline *free;                   /* nothing of them is remembered, or needs to be */
     rlx_timeline *kept_first, *kept_last; /* failed, without a stream: oldest first */
     uint32_t kept;
-} table = { .lock = RLX_MUTEX_INIT };
+} table;
 
 /* ---- Failure records ---- */
 
@@ -59,13 +59,7 @@ static rlx_timeline *slot_new(void) {
     if (!block) {
         block = rlx_allocate(BLOCK * sizeof *block);
         if (!block) return NULL;
-        for (uint32_t i = 0; i < BLOCK; i++) {
-            block[i].slot = index * BLOCK + i + 1;
-            if (rlx_mutex_init(&block[i].lock)) continue;
-            while (i--) rlx_mutex_destroy(&block[i].lock);
-            rlx_free(block);
-            return NULL;
-        }
+        for (uint32_t i = 0; i < BLOCK; i++) block[i].slot = index * BLOCK + i + 1;
         atomic_store_explicit(&table.blocks[index], block, memory_order_release);
     }
     return &block[table.count++ % BLOCK];

@@ -37,7 +37,7 @@ static struct {
     rlx_mutex lock;
     waiter *first;
     _Atomic uint32_t count;
-} drivers = { .lock = RLX_MUTEX_INIT };
+} drivers;
 
 void rlx_drivers_wake(void) {
     if (!atomic_load_explicit(&rlx_caller_driven_devices, memory_order_relaxed)) return;

@@ -10,15 +10,29 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ---- Locks and threads (thread.c) ---- */
-typedef pthread_mutex_t rlx_mutex;
-#define RLX_MUTEX_INIT PTHREAD_MUTEX_INITIALIZER
+/* ---- Parking (park.c) ---- */
+/* Blocks while *word == expected, at most until deadline_ns on rlx_platform_clock_ns (UINT64_MAX: for ever). May return
+ * early for no reason. */
+void rlx_park(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns);
+void rlx_unpark(_Atomic uint32_t *word, uint32_t count); /* wakes up to `count` threads */
 
-bool rlx_mutex_init(rlx_mutex *mutex);
-void rlx_mutex_destroy(rlx_mutex *mutex);
-static inline void rlx_lock(rlx_mutex *mutex) { pthread_mutex_lock(mutex); }
-static inline void rlx_unlock(rlx_mutex *mutex) { pthread_mutex_unlock(mutex); }
+/* ---- Locks (lock.c) ---- */
+/* Free when it is zero: there is nothing to initialise, and nothing to destroy. Not for a thread that holds it. */
+typedef struct rlx_mutex {
+    _Atomic uint32_t word;
+} rlx_mutex;
 
+void rlx_lock_contended(rlx_mutex *mutex);
+static inline void rlx_lock(rlx_mutex *mutex) {
+    uint32_t free = 0;
+    if (!atomic_compare_exchange_strong_explicit(&mutex->word, &free, 1, memory_order_acquire, memory_order_relaxed))
+        rlx_lock_contended(mutex);
+}
+static inline void rlx_unlock(rlx_mutex *mutex) {
+    if (atomic_exchange_explicit(&mutex->word, 0, memory_order_release) == 2) rlx_unpark(&mutex->word, 1);
+}
+
+/* ---- Threads (thread.c) ---- */
 typedef pthread_t rlx_thread;
 /* All signals are blocked in a thread of the library, so that handlers run on the caller's threads. */
 bool rlx_thread_start(rlx_thread *thread, const char *name, void *(*function)(void *), void *user);
@@ -43,12 +57,6 @@ uint32_t rlx_processor_count(void);
 
 /* Runs `child` in the child of a fork, before fork returns there. */
 bool rlx_on_fork(void (*child)(void));
-
-/* ---- Parking (park.c) ---- */
-/* Blocks while *word == expected, at most until deadline_ns on rlx_platform_clock_ns (UINT64_MAX: for ever). May return
- * early for no reason. */
-void rlx_park(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns);
-void rlx_unpark(_Atomic uint32_t *word, uint32_t count); /* wakes up to `count` threads */
 
 /* ---- Placement (placement.c) ---- */
 /* Where a thread may run while it wakes up. Zero: wherever it may anyway. */

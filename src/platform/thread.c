@@ -1,4 +1,4 @@
-/* Threads and locks over POSIX threads, and how many processors this process may keep busy.
+/* Threads over POSIX threads, and how many processors this process may keep busy.
  *
  * A thread of the library is a guest in someone else's process: it takes no signals that a handler of the caller's
  * could be waiting for on another thread, and it carries a name so that a debugger's list explains itself. */
@@ -11,23 +11,6 @@
 #include <unistd.h>
 
 #include "cgroup.h"
-
-/* Our locks are held for some tens of nanoseconds, and sleeping costs tens of microseconds: where the libc can, a
- * thread that finds one taken looks again for a while first. */
-bool rlx_mutex_init(rlx_mutex *mutex) {
-#if defined(__GLIBC__)
-    pthread_mutexattr_t attributes;
-    if (pthread_mutexattr_init(&attributes) != 0) return false;
-    bool made = pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ADAPTIVE_NP) == 0 &&
-                pthread_mutex_init(mutex, &attributes) == 0;
-    pthread_mutexattr_destroy(&attributes);
-    return made;
-#else
-    return pthread_mutex_init(mutex, NULL) == 0;
-#endif
-}
-
-void rlx_mutex_destroy(rlx_mutex *mutex) { pthread_mutex_destroy(mutex); }
 
 /* All signals but those that a thread raises by its own fault: a blocked SIGSEGV would kill the process without the
  * crash handler that the caller (or a sanitizer) installed. */

@@ -175,7 +175,6 @@ static void running_out_of_memory_in_any_command_leaves_the_stream_as_it_was(voi
         rlx_stream_release(s);
         fake.opened = 0;
         memset(&fake.streams[0], 0, sizeof fake.streams[0]);
-        rlx_mutex_init(&fake.streams[0].lock);
     }
     printf("# %llu allocations at most\n", (unsigned long long)tries - 1);
     CHECK(tries > 3 && tries < 100);

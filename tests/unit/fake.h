@@ -228,7 +228,6 @@ static inline rlx_device *fake_device(const char *name) {
         rlx_thread_yield();
     CHECK_UINT(fake.devices, 0);
     memset(&fake, 0, sizeof fake);
-    for (int i = 0; i < FAKE_STREAMS; i++) rlx_mutex_init(&fake.streams[i].lock);
     return fake_device_more(name);
 }
 

@@ -127,6 +127,39 @@ static void the_processor_count_follows_the_affinity_mask(void) {
     sched_setaffinity(0, sizeof before, &before);
 }
 
+typedef struct guarded {
+    rlx_mutex lock; /* guards: */
+    uint64_t count, inside;
+    bool crowded;
+} guarded;
+
+static void *count_up(void *user) {
+    guarded *g = user;
+    for (int i = 0; i < 20000; i++) {
+        rlx_lock(&g->lock);
+        g->inside++;
+        g->crowded |= g->inside != 1;
+        g->count++;
+        if (i % 1000 == 0) rlx_park(&released, 1, rlx_deadline(100000)); /* long enough for the others to sleep */
+        g->inside--;
+        rlx_unlock(&g->lock);
+    }
+    return NULL;
+}
+
+static void a_lock_lets_in_one_thread_at_a_time_and_wakes_the_next(void) {
+    enum { THREADS = 4 };
+    guarded g = { .count = 0 };
+    rlx_thread threads[THREADS];
+    atomic_store(&released, 1);
+    for (int i = 0; i < THREADS; i++)
+        if (!CHECK(rlx_thread_start(&threads[i], "counter", count_up, &g))) return;
+    for (int i = 0; i < THREADS; i++) rlx_thread_join(threads[i]);
+    CHECK_UINT(g.count, THREADS * 20000);
+    CHECK(!g.crowded);
+    CHECK_UINT(atomic_load(&g.lock.word), 0);
+}
+
 typedef struct sleeper {
     _Atomic uint32_t ready, woken;
     rlx_placement placement;
@@ -475,6 +508,7 @@ static const tap_test tests[] = {
     TAP(live_threads_have_different_ids_and_none_is_zero),
     TAP(a_fork_handler_runs_in_the_child_and_only_there),
     TAP(the_processor_count_follows_the_affinity_mask),
+    TAP(a_lock_lets_in_one_thread_at_a_time_and_wakes_the_next),
     TAP(a_thread_wakes_beside_its_waker_and_may_run_where_it_could_before),
     TAP(no_control_groups_are_no_limits),
     TAP(a_quota_is_rounded_up_to_whole_processors),

@@ -51,8 +51,6 @@ static void pool_release(rlx_cpu_pool *pool) {
         rlx_cpu_worker_clear(worker);
         rlx_cpu_host->release(worker);
     }
-    rlx_mutex_destroy(&pool->start_lock);
-    rlx_mutex_destroy(&pool->lock);
     rlx_cpu_host->release(pool);
 }
 
@@ -255,19 +253,11 @@ static void *worker_main(void *user) {
 rlx_cpu_pool *rlx_cpu_pool_create(uint32_t workers) {
     rlx_cpu_pool *pool = rlx_cpu_host->allocate(sizeof *pool);
     if (!pool) return NULL;
-    if (!rlx_mutex_init(&pool->lock)) goto fail_lock;
-    if (!rlx_mutex_init(&pool->start_lock)) goto fail_start_lock;
     atomic_init(&pool->refs, 1);
     pool->workers = workers;
     pool->spins = rlx_processor_count() > 1;
     pool->offers.next = pool->offers.previous = &pool->offers;
     return pool;
-
-fail_start_lock:
-    rlx_mutex_destroy(&pool->lock);
-fail_lock:
-    rlx_cpu_host->release(pool);
-    return NULL;
 }
 
 void rlx_cpu_pool_close(rlx_cpu_pool *pool) {

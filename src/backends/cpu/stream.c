@@ -25,12 +25,9 @@ rlx_status rlx_cpu_stream_open(void *handle, const rlx_stream_desc *desc, const 
         stream->own = rlx_cpu_host->allocate(sizeof *stream->own);
         if (!stream->own) goto fail_own;
     }
-    if (!rlx_mutex_init(&stream->lock)) goto fail_lock;
     *result = stream;
     return RLX_OK;
 
-fail_lock:
-    if (stream->own) rlx_cpu_host->release(stream->own);
 fail_own:
     rlx_cpu_host->release(stream);
 fail:
@@ -39,7 +36,6 @@ fail:
 
 static void stream_release(rlx_cpu_stream *stream) {
     if (atomic_fetch_sub_explicit(&stream->refs, 1, memory_order_acq_rel) != 1) return;
-    rlx_mutex_destroy(&stream->lock);
     if (stream->queue) rlx_cpu_host->release(stream->queue);
     if (stream->own) {
         rlx_cpu_worker_clear(stream->own);
