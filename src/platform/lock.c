@@ -1,9 +1,9 @@
-/* Locks, when they are contended. One word: 0 free, 1 held, 2 held and perhaps somebody sleeps, so that only then giving
+/* Locks, when they are contended. One word: 0 free, 1 held, 2 held and perhaps somebody sleeps, so only then giving
  * it back costs a call to the system (U. Drepper, "Futexes Are Tricky", 2011, section 5). What is usual is in line, in
- * platform.h: two atomic operations for taking and giving back, where a lock of the libc is two calls more.
+ * platform.h: two atomic operations, where a lock of the libc takes two calls more.
  *
- * Our locks are held for some tens of nanoseconds, and sleeping costs tens of microseconds: a thread that finds one taken
- * looks again for a while first. */
+ * Our locks are held for some tens of nanoseconds, and sleeping costs tens of microseconds: so a thread that finds one
+ * taken looks again for a while first. */
 #include "platform.h"
 
 #define SPINS 100
@@ -17,6 +17,5 @@ void rlx_lock_contended(rlx_mutex *mutex) {
         rlx_thread_pause();
     }
     /* From here on it is held with 2, whoever else may sleep: nobody knows, so the next one is woken in any case. */
-    while (atomic_exchange_explicit(&mutex->word, 2, memory_order_acquire) != 0)
-        rlx_park(&mutex->word, 2, UINT64_MAX);
+    while (atomic_exchange_explicit(&mutex->word, 2, memory_order_acquire) != 0) rlx_park(&mutex->word, 2, UINT64_MAX);
 }
