@@ -137,7 +137,9 @@ static void note_slices(rlx_stream *stream, rlx_batch_state *batch) {
 bool rlx_stream_submit_fence(rlx_stream *stream, rlx_point *point) {
     rlx_timeline *timeline = stream->timeline;
     rlx_lock(&timeline->lock);
-    bool rests = !stream->head && !rlx_timeline_failing(timeline) && !rlx_lie("empty-batches-never-end");
+    /* While it retires, the point of the batch that has left the queue is still to complete. */
+    bool rests = !stream->head && !stream->retiring && !rlx_timeline_failing(timeline) &&
+                 !rlx_lie("empty-batches-never-end");
     uint64_t value = atomic_load_explicit(&timeline->submitted, memory_order_relaxed) + 1;
     if (rests) {
         if (rlx_lie("values-rise-by-two")) value++;

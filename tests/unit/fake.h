@@ -31,6 +31,7 @@ static struct {
     void (*on_submit)(fake_stream *stream, const rlx_batch *batch); /* NULL, or called first, under no lock */
     void (*on_query)(fake_stream *stream, const rlx_fault *fault);  /* NULL, or called last */
     void (*on_open)(void);                                          /* the same, when a stream is opened */
+    void (*on_free)(void);                                          /* the same, when memory is given back */
 } fake;
 
 static const rlx_host *fake_host;
@@ -98,6 +99,7 @@ static void fake_free(void *device, void *memory) {
     (void)device;
     fake.memory--;
     free(memory);
+    if (fake.on_free) fake.on_free();
 }
 
 static rlx_status fake_kernel(void *device, const rlx_kernel_desc *desc, const rlx_code *code, void **kernel) {

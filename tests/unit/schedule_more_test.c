@@ -433,6 +433,33 @@ static void discarding_nothing_ends_a_condition_all_the_same(void) {
     release(device, s, NULL);
 }
 
+static struct {
+    rlx_stream *stream;
+    rlx_point point;
+} empty;
+
+static void submit_empty(void) { CHECK_INT(rlx_stream_submit(empty.stream, &empty.point), RLX_OK); }
+
+/* While a batch that has ended lets go of its memory, its stream has no batch any more, but is not at rest. */
+static void an_empty_batch_does_not_overtake_one_that_is_being_retired(void) {
+    rlx_device *device = fake_device("fake");
+    rlx_stream *stream = empty.stream = fake_stream_create(device, 0);
+    rlx_buffer *buffer = NULL;
+    rlx_point first;
+    CHECK_INT(rlx_buffer_create(device, &(rlx_buffer_desc){ .size = 16 }, &buffer), RLX_OK);
+    CHECK_INT(rlx_stream_fill(stream, rlx_whole(buffer), 0, 4), RLX_OK);
+    rlx_buffer_release(buffer);
+    CHECK_INT(rlx_stream_submit(stream, &first), RLX_OK);
+    fake.on_free = submit_empty;
+    fake_end(0, NULL);
+    CHECK_UINT(empty.point.value, first.value + 1);
+    CHECK_INT(rlx_point_query(first), RLX_OK);
+    CHECK_INT(rlx_point_wait(empty.point, RLX_SECOND), RLX_OK);
+    fake.on_free = NULL;
+    rlx_stream_release(stream);
+    rlx_device_release(device);
+}
+
 static const tap_test tests[] = {
     TAP(a_refused_batch_ends_after_those_that_are_in_flight),
     TAP(a_refused_slice_ends_its_batch_after_the_slices_in_flight),
@@ -451,6 +478,7 @@ static const tap_test tests[] = {
     TAP(a_transfer_takes_no_notice_of_failures_that_were_recovered_from),
     TAP(a_transfer_fails_with_what_fails_before_it),
     TAP(a_transfer_keeps_its_place_on_a_stream_that_is_cancelled_and_recovered),
+    TAP(an_empty_batch_does_not_overtake_one_that_is_being_retired),
     TAP(discarding_nothing_ends_a_condition_all_the_same),
 };
 TAP_MAIN(tests)
