@@ -35,8 +35,8 @@ typedef struct bench_options {
     bool as_json, list;
 } bench_options;
 
-static const bench_row *const tables[] = { bench_command_rows, bench_program_rows, bench_memory_rows,
-                                           bench_parallel_rows };
+static const bench_row *const tables[] = { bench_command_rows,  bench_program_rows, bench_memory_rows,
+                                           bench_parallel_rows, bench_growth_rows,  bench_load_rows };
 
 /* ---- For rows ---- */
 

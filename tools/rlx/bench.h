@@ -23,7 +23,7 @@ typedef struct bench_row {
     uint32_t workers;   /* for rlx_device_desc; 0: all */
     const char *unit;   /* "ns", "ms": of one operation */
     double unit_ns;
-    double operations;  /* that one iteration is counted as */
+    double operations; /* that one iteration is counted as */
     /* The goal is that ours costs at most factor * baseline + plus (in `unit`). Both 0: no goal. */
     double goal_factor, goal_plus;
     /* Prepares b->state; false if the row is skipped or has failed. Close is called in any case, also with state
@@ -36,10 +36,11 @@ typedef struct bench_row {
 } bench_row;
 
 /* Tables, each ended by a row without a name. */
-extern const bench_row bench_command_rows[], bench_program_rows[], bench_memory_rows[], bench_parallel_rows[];
+extern const bench_row bench_command_rows[], bench_program_rows[], bench_memory_rows[], bench_parallel_rows[],
+    bench_growth_rows[], bench_load_rows[];
 
-bool bench_skip(bench *b, const char *reason);   /* returns false */
-bool bench_check(bench *b, rlx_status status);   /* whether it is RLX_OK; otherwise the row has failed */
+bool bench_skip(bench *b, const char *reason); /* returns false */
+bool bench_check(bench *b, rlx_status status); /* whether it is RLX_OK; otherwise the row has failed */
 
 /* A kernel of a host function. False, as above, where the device takes none. */
 bool bench_kernel(bench *b, const char *name, rlx_host_function function, const rlx_param *params, uint32_t count,

@@ -252,12 +252,14 @@ struct rlx_cpu_program {
     const rlx_packet *run_packet;
     rlx_cpu_stream *stream;
     uint64_t runs;
-    bool timed;                   /* this run looks how long each segment takes */
-    bool parallel;                /* what the last such run says: overlapping pays */
-    _Atomic uint32_t failed_node; /* nodes from here on are not run any more; UINT32_MAX: none failed */
-    _Atomic uint32_t *unmet;      /* predecessors that have not ended */
-    uint32_t *cost_ns;            /* each written by the worker that ran it */
-    uint32_t *rank_ns;            /* from the segment's start along the longest way to the end */
+    bool timed;                           /* this run looks how long each segment takes */
+    bool parallel;                        /* what the last such run says: overlapping can pay */
+    bool tried;                           /* this run looks how long it takes as a whole: */
+    uint64_t begun_ns, graph_ns, loop_ns; /* and the last ones did, either way; 0: not known */
+    _Atomic uint32_t failed_node;         /* nodes from here on are not run any more; UINT32_MAX: none failed */
+    _Atomic uint32_t *unmet;              /* predecessors that have not ended */
+    uint32_t *cost_ns;                    /* each written by the worker that ran it */
+    uint32_t *rank_ns;                    /* from the segment's start along the longest way to the end */
 
     /* pool->lock guards these. */
     uint32_t *ready; /* a heap, the highest rank first */

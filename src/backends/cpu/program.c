@@ -1,8 +1,9 @@
 /* Programs, run: as a plain loop, or segment by segment on several workers.
  *
- * A chain is a plain loop over its packets, and so is a graph whose segments are too short for the gain to pay. Which
- * of the two a graph is, timed runs tell: the first ones, and now and then one later, measure each segment; then the
- * sum of all and the longest way through decide.
+ * A chain is a plain loop over its packets, and so is a graph whose segments are too short for the gain to pay. Runs tell
+ * which of the two a graph is: the first ones, and now and then one later, measure each segment, and the sum of all and
+ * the longest way through say whether overlapping can pay. If it can, both ways are tried, and the quicker one stays:
+ * what it costs to hand segments over, in caches above all, nobody can foretell.
  *
  * Segment by segment: a worker that ends a segment counts down those that wait for it, and goes on with one that has
  * become ready, without a lock; the others go into a heap, the one with the longest way to the end on top, from which
@@ -16,7 +17,7 @@
 
 #include <string.h>
 
-#define TIMED_EVERY 64      /* runs; and the first two */
+#define TRIED_EVERY 64      /* runs: see choose */
 #define SEGMENT_NS 100      /* what handing a segment over costs */
 #define GAIN_LEAST_NS 10000 /* what overlapping must gain, beside a fifth of the work: costs are guesses */
 #define ORDERED_MOST 4096   /* segments */
@@ -24,12 +25,20 @@
 
 /* ---- The plain loop ---- */
 
+/* Half old, half new, and never 0, which stands for not known. */
+static void remember_run(const rlx_cpu_program *program, uint64_t *kept) {
+    uint64_t ns = rlx_platform_clock_ns() - program->begun_ns;
+    *kept = (*kept ? (*kept + ns) / 2 : ns) | 1;
+}
+
 rlx_cpu_step rlx_cpu_program_loop(rlx_cpu_worker *worker, rlx_cpu_stream *stream, rlx_fault *fault) {
-    const rlx_graph *graph = stream->program->graph;
+    rlx_cpu_program *program = stream->program;
+    const rlx_graph *graph = program->graph;
     const rlx_cpu_strand strand = { .stream = stream };
     rlx_cpu_step step = rlx_cpu_commands(worker, graph->packets, graph->count, &stream->node, &strand, fault);
     if (step == RLX_CPU_AWAY) return step; /* the stream is somebody else's now */
     if (step == RLX_CPU_FAILED) rlx_cpu_fault_within(fault, stream->at);
+    else if (program->tried) remember_run(program, &program->loop_ns);
     stream->program = NULL;
     return step;
 }
@@ -214,6 +223,8 @@ static rlx_cpu_step graph_end(rlx_cpu_program *program, rlx_fault *fault) {
         rlx_cpu_fault_within(fault, program->run_packet);
     } else if (program->timed) {
         program->parallel = rlx_cpu_program_rank(program);
+    } else if (program->tried) {
+        remember_run(program, &program->graph_ns);
     }
     return failed ? RLX_CPU_FAILED : RLX_CPU_DONE;
 }
@@ -266,19 +277,28 @@ static rlx_cpu_step graph_run(rlx_cpu_worker *worker, rlx_cpu_program *program, 
     return member_work(&m) ? graph_end(program, fault) : RLX_CPU_AWAY;
 }
 
+/* Whether the next run is segment by segment. Runs 0, 64, 128... are, and measure each segment; so is run 1, as run 0 has
+ * measured cold caches. The two that follow try the plain loop and the segments, if these can pay. */
+static bool choose(rlx_cpu_program *program) {
+    uint64_t run = program->runs++, phase = run % TRIED_EVERY + (run >= TRIED_EVERY);
+    program->timed = phase == 1 || run == 0;
+    program->tried = program->parallel && (phase == 2 || phase == 3);
+    if (program->timed) return true;
+    if (!program->parallel || phase == 2) return false;
+    return phase == 3 || program->graph_ns < program->loop_ns;
+}
+
 rlx_cpu_step rlx_cpu_program_run(rlx_cpu_worker *worker, rlx_cpu_stream *stream, rlx_fault *fault) {
     const rlx_packet_run *run = (const rlx_packet_run *)stream->at;
     if (run->base.flags & RLX_PACKET_SKIP) return RLX_CPU_DONE;
     rlx_cpu_program *program = run->program;
     rlx_cpu_host->run_patch(run);
-    if (!program->chain) {
-        program->timed = program->runs < 2 || program->runs % TIMED_EVERY == 0;
-        program->runs++;
-        if (program->parallel || program->timed) {
-            program->run_packet = stream->at;
-            program->stream = stream;
-            return graph_run(worker, program, fault);
-        }
+    bool segments = !program->chain && choose(program);
+    if (program->tried) program->begun_ns = rlx_platform_clock_ns();
+    if (segments) {
+        program->run_packet = stream->at;
+        program->stream = stream;
+        return graph_run(worker, program, fault);
     }
     stream->program = program;
     stream->node = 0;
