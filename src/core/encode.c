@@ -98,6 +98,12 @@ rlx_status rlx_encode_reserve_more(rlx_stream *stream, uint32_t accesses) {
     return rlx_recorder_reserve(&stream->recorder, 2 * accesses, accesses + 1); /* and the condition */
 }
 
+/* Whether the list of what the batch holds was begun behind the mark: then it stays, and so does what it lists. */
+static bool holds_behind(const rlx_batch_state *batch, const rlx_encode_mark *mark) {
+    uintptr_t held = (uintptr_t)batch->held, from = (uintptr_t)mark->chunk->data + mark->used;
+    return held >= from && held < (uintptr_t)mark->chunk->data + mark->chunk->used;
+}
+
 void rlx_encode_undo(rlx_stream *stream, const rlx_encode_mark *mark) {
     rlx_batch_state *batch = stream->current;
     stream->recorder.interval_count = mark->intervals;
@@ -106,7 +112,7 @@ void rlx_encode_undo(rlx_stream *stream, const rlx_encode_mark *mark) {
         stream->current = NULL;
         rlx_batch_unhold(batch);
         rlx_batch_unref(batch);
-    } else if (batch && batch->chunks.last == mark->chunk) {
+    } else if (batch && batch->chunks.last == mark->chunk && !holds_behind(batch, mark)) {
         batch->chunks.last->used = mark->used;
     }
 }

@@ -246,6 +246,29 @@ static void rows_that_do_not_fit_are_refused(void) {
     rlx_buffer_release(buffer), rlx_stream_release(s), rlx_device_release(device);
 }
 
+/* A dispatch may have begun to hold its objects when it is refused: what it wrote down of that is not written over. */
+static void what_a_refused_dispatch_held_is_released_with_the_batch(void) {
+    rlx_device *device = fake_device("fake");
+    rlx_stream *s = fake_stream_create(device, 0);
+    rlx_kernel *kernel = make_kernel(device);
+    rlx_buffer *x = make_buffer(device, 64), *y = make_buffer(device, 512);
+    unsigned char bytes[512];
+    memset(bytes, 0xff, sizeof bytes);
+    rlx_arg args[] = { rlx_arg_buffer(rlx_whole(x)), rlx_arg_u32(7), rlx_arg_buffer(rlx_whole(x)), rlx_arg_u32(7) };
+    rlx_dispatch dispatch = { .groups = { 1 }, .args = args, .arg_count = 4 };
+    CHECK_INT(rlx_stream_host_call(s, fake_call, NULL), RLX_OK); /* a batch that holds nothing yet */
+    CHECK_INT(rlx_stream_dispatch(s, kernel, &dispatch), RLX_ERROR_ALIAS);
+    CHECK_INT(rlx_stream_write(s, rlx_whole(y), bytes, RLX_WRITE_COPIED), RLX_OK);
+    args[2] = rlx_arg_buffer(rlx_whole(y));
+    CHECK_INT(rlx_stream_dispatch(s, kernel, &dispatch), RLX_OK);
+    rlx_buffer_release(x), rlx_buffer_release(y), rlx_kernel_release(kernel);
+    CHECK_UINT(fake.memory, 2);
+    CHECK_INT(rlx_stream_submit(s, NULL), RLX_OK);
+    fake_end(0, NULL);
+    CHECK_UINT(fake.kernels + fake.memory, 0);
+    rlx_stream_release(s), rlx_device_release(device);
+}
+
 static void discard_forgets_a_condition(void) {
     rlx_device *device = fake_device("fake");
     rlx_stream *s = fake_stream_create(device, RLX_STREAM_RECORD);
@@ -260,6 +283,7 @@ static const tap_test tests[] = {
     TAP(a_dispatch_is_laid_out_in_the_order_of_the_parameters),
     TAP(a_packet_of_three_buffers_and_two_values_is_small),
     TAP(a_refused_dispatch_says_why_and_leaves_no_trace),
+    TAP(what_a_refused_dispatch_held_is_released_with_the_batch),
     TAP(running_out_of_memory_in_any_command_leaves_the_stream_as_it_was),
     TAP(overlapping_rows_are_copied_as_if_all_were_read_first),
     TAP(rows_that_do_not_fit_are_refused),
