@@ -218,6 +218,25 @@ static bool copy_arguments(rlx_stream *stream, rlx_packet_dispatch *packet, fixu
     return true;
 }
 
+/* Whether a WRITE's source was copied when it was recorded: then it is part of the program, and nothing that is read. */
+static bool source_is_own(const rlx_program *program, const rlx_packet *packet, fixups own) {
+    if (packet->kind != RLX_PACKET_WRITE || has_fixup(own, RLX_FIXUP_HOST_READ)) return false;
+    for (uint32_t at = program->touch_first[packet->index]; at < program->touch_first[packet->index + 1];) {
+        rlx_touch touch;
+        at = rlx_touch_read(program, at, &touch);
+        if (!touch.write) return false;
+    }
+    return true;
+}
+
+/* Gives a copied WRITE a source of its own. */
+static bool copy_source(rlx_stream *stream, rlx_packet_host_copy *packet) {
+    uint64_t size = (packet->rows - 1) * (uint64_t)packet->host_stride + packet->row_bytes;
+    void *source = rlx_batch_take(stream, size, 16);
+    if (source) packet->host = memcpy(source, packet->host, size);
+    return source != NULL;
+}
+
 /* One command, unless it is skipped in this run. */
 static rlx_status copy_command(expansion *e, const rlx_packet *packet, fixups own) {
     bool patched = has_fixup(own, RLX_FIXUP_ARG_RANGE) || has_fixup(own, RLX_FIXUP_ARG_VALUE);
@@ -230,6 +249,9 @@ static rlx_status copy_command(expansion *e, const rlx_packet *packet, fixups ow
     if (e->records && !rlx_batch_label(e->stream, packet->label, &copy->label)) return RLX_ERROR_OUT_OF_MEMORY;
     if (packet->kind == RLX_PACKET_DISPATCH && (e->records || patched) &&
         !copy_arguments(e->stream, (rlx_packet_dispatch *)copy, own))
+        return RLX_ERROR_OUT_OF_MEMORY;
+    if (e->records && source_is_own(e->values->program, packet, own) &&
+        !copy_source(e->stream, (rlx_packet_host_copy *)copy))
         return RLX_ERROR_OUT_OF_MEMORY;
     for (const rlx_fixup *f = own.first; f < own.end; f++)
         if (f->kind != RLX_FIXUP_ARG_VALUE || !e->records || !rlx_lie("nested-runs-lose-values"))

@@ -278,6 +278,26 @@ static void a_nested_run_becomes_commands_of_its_own(void) {
     }
 }
 
+static void a_nested_run_has_its_copied_bytes_to_itself(void) {
+    bench b = bench_open("shuffle");
+    unsigned char in[256], out[256];
+    memset(in, 7, sizeof in);
+    CHECK_INT(rlx_stream_write(b.rec, rlx_whole(b.x), in, RLX_WRITE_COPIED), RLX_OK);
+    rlx_program *inner = finish(b.rec, "inner");
+    CHECK_INT(rlx_stream_run(b.rec, inner, NULL), RLX_OK);
+    const rlx_packet_host_copy *own = (const rlx_packet_host_copy *)b.rec->current->first;
+    const rlx_packet_host_copy *inners = (const rlx_packet_host_copy *)inner->first;
+    CHECK(own->host != inners->host); /* which goes with its program */
+    rlx_program_release(inner);
+    rlx_program *outer = finish(b.rec, "outer");
+    CHECK_INT(rlx_stream_run(b.s, outer, NULL), RLX_OK);
+    CHECK_INT(rlx_stream_read(b.s, out, rlx_whole(b.x)), RLX_OK);
+    submit_and_wait(b.s);
+    CHECK(out[0] == 7 && out[100] == 7 && out[255] == 7);
+    rlx_program_release(outer);
+    bench_close(&b);
+}
+
 static void a_nested_run_of_wrong_values_leaves_the_recording(void) {
     bench b = bench_open("shuffle");
     CHECK_INT(rlx_stream_fill(b.rec, rlx_slot_range(1, 8), 1, 1), RLX_OK);
@@ -613,6 +633,7 @@ static const tap_test tests[] = {
     TAP(each_slot_is_checked_like_an_argument),
     TAP(refused_runs_take_no_memory),
     TAP(a_nested_run_becomes_commands_of_its_own),
+    TAP(a_nested_run_has_its_copied_bytes_to_itself),
     TAP(a_nested_run_of_wrong_values_leaves_the_recording),
     TAP(long_ranges_stay_whole_in_nested_runs),
     TAP(programs_can_be_nested_a_thousand_deep),
