@@ -138,8 +138,8 @@ bool rlx_stream_submit_fence(rlx_stream *stream, rlx_point *point) {
     rlx_timeline *timeline = stream->timeline;
     rlx_lock(&timeline->lock);
     /* While it retires, the point of the batch that has left the queue is still to complete. */
-    bool rests = !stream->head && !stream->retiring && !rlx_timeline_failing(timeline) &&
-                 !rlx_lie("empty-batches-never-end");
+    bool rests =
+        !stream->head && !stream->retiring && !rlx_timeline_failing(timeline) && !rlx_lie("empty-batches-never-end");
     uint64_t value = atomic_load_explicit(&timeline->submitted, memory_order_relaxed) + 1;
     if (rests) {
         if (rlx_lie("values-rise-by-two")) value++;

@@ -1,6 +1,6 @@
 /* Rows about numbers: what a command costs where there are a million of them, against where there are a thousand. Both
- * sides are ours here: the ratio tells whether anything grows faster than the work does (it may by the factor that caches
- * cost). Every command has two ranges of one buffer, of an arena with many slots, so that there is something to search. */
+ * sides are ours here: the ratio tells whether anything grows faster than the work does (it may by the factor that
+ * caches cost). Every command has two ranges of one buffer, an arena with many slots: there is something to search. */
 #include "bench.h"
 
 #include <stdlib.h>

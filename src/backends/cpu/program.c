@@ -1,9 +1,9 @@
 /* Programs, run: as a plain loop, or segment by segment on several workers.
  *
- * A chain is a plain loop over its packets, and so is a graph whose segments are too short for the gain to pay. Runs tell
- * which of the two a graph is: the first ones, and now and then one later, measure each segment, and the sum of all and
- * the longest way through say whether overlapping can pay. If it can, both ways are tried, and the quicker one stays:
- * what it costs to hand segments over, in caches above all, nobody can foretell.
+ * A chain is a plain loop over its packets, and so is a graph whose segments are too short for the gain to pay. Runs
+ * tell which of the two a graph is: the first ones, and now and then one later, measure each segment, and the sum of all
+ * and the longest way through say whether overlapping can pay. If it can, both ways are tried, and the quicker one
+ * stays: what it costs to hand segments over, in caches above all, nobody can foretell.
  *
  * Segment by segment: a worker that ends a segment counts down those that wait for it, and goes on with one that has
  * become ready, without a lock; the others go into a heap, the one with the longest way to the end on top, from which
@@ -277,8 +277,8 @@ static rlx_cpu_step graph_run(rlx_cpu_worker *worker, rlx_cpu_program *program, 
     return member_work(&m) ? graph_end(program, fault) : RLX_CPU_AWAY;
 }
 
-/* Whether the next run is segment by segment. Runs 0, 64, 128... are, and measure each segment; so is run 1, as run 0 has
- * measured cold caches. The two that follow try the plain loop and the segments, if these can pay. */
+/* Whether the next run is segment by segment. Runs 0, 64, 128... are, and measure each segment; so is run 1, as run 0
+ * has measured cold caches. The two that follow try the plain loop and the segments, if these can pay. */
 static bool choose(rlx_cpu_program *program) {
     uint64_t run = program->runs++, phase = run % TRIED_EVERY + (run >= TRIED_EVERY);
     program->timed = phase == 1 || run == 0;
