@@ -218,7 +218,7 @@ static bool copy_arguments(rlx_stream *stream, rlx_packet_dispatch *packet, fixu
     return true;
 }
 
-/* Whether a WRITE's source was copied when it was recorded: then it is part of the program, and nothing that is read. */
+/* Whether a WRITE's source was copied when it was recorded: then it is part of the program, and is not read anew. */
 static bool source_is_own(const rlx_program *program, const rlx_packet *packet, fixups own) {
     if (packet->kind != RLX_PACKET_WRITE || has_fixup(own, RLX_FIXUP_HOST_READ)) return false;
     for (uint32_t at = program->touch_first[packet->index]; at < program->touch_first[packet->index + 1];) {

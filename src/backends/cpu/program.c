@@ -1,8 +1,8 @@
 /* Programs, run: as a plain loop, or segment by segment on several workers.
  *
  * A chain is a plain loop over its packets, and so is a graph whose segments are too short for the gain to pay. Runs
- * tell which of the two a graph is: the first ones, and now and then one later, measure each segment, and the sum of all
- * and the longest way through say whether overlapping can pay. If it can, both ways are tried, and the quicker one
+ * tell which of the two a graph is: the first ones, and now and then one later, measure each segment, and the sum of
+ * all and the longest way through say whether overlapping can pay. If it can, both ways are tried, and the quicker one
  * stays: what it costs to hand segments over, in caches above all, nobody can foretell.
  *
  * Segment by segment: a worker that ends a segment counts down those that wait for it, and goes on with one that has
