@@ -10,6 +10,14 @@ foreach(source ${unit_tests})
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY unit)
 endforeach()
 
+# The property test: a program of several files, which sees the public headers alone.
+file(GLOB property_sources CONFIGURE_DEPENDS tests/property/*.c)
+add_library(property_objects OBJECT ${property_sources})
+target_include_directories(property_objects PRIVATE include)
+add_executable(property_test $<TARGET_OBJECTS:property_objects>)
+target_link_libraries(property_test PRIVATE rlx_static Threads::Threads)
+set_target_properties(property_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY property)
+
 # Plugins, each of one file, and the liar. They link to nothing of ours.
 function(add_plugin name)
     add_library(plugin_${name} MODULE ${ARGN})
@@ -37,4 +45,7 @@ if(NOT RLX_SANITIZE)
     target_link_libraries(rlx_lies PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
     add_executable(rlx-lies $<TARGET_OBJECTS:rlx_command>)
     target_link_libraries(rlx-lies PRIVATE rlx_lies Threads::Threads)
+    add_executable(property_lies $<TARGET_OBJECTS:property_objects>)
+    target_link_libraries(property_lies PRIVATE rlx_lies Threads::Threads)
+    set_target_properties(property_lies PROPERTIES RUNTIME_OUTPUT_DIRECTORY property)
 endif()
