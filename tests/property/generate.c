@@ -7,7 +7,8 @@
 
 enum {
     FAVOURITES = 6,
-    TRIES = 3,
+    TRIES = 4,
+    RUN_TRIES = 6,
     SLOT_HOST_BYTES = 32, /* behind a host pointer that a slot gives */
 };
 
@@ -17,6 +18,7 @@ typedef struct generator {
     model m;
     uint32_t devices, streams;   /* streams at once, recorders not counted */
     part favourites[FAVOURITES]; /* buffers not looked at */
+    uint32_t slots;              /* one in so many places of a recording is a slot */
     int next_stream, next_buffer, next_kernel, next_program, next_point;
     int recorders[DEVICES];
 } generator;
@@ -31,6 +33,8 @@ uint32_t dice_below(dice *d, uint32_t limit) {
 
 static uint32_t below(generator *g, uint32_t limit) { return dice_below(&g->d, limit); }
 static bool one_in(generator *g, uint32_t n) { return dice_one_in(&g->d, n); }
+/* Whether there is to be a slot at some place of a stream's command. */
+static bool wants_slot(generator *g, int stream) { return g->m.streams[stream].records && one_in(g, g->slots); }
 
 /* Into the case, if it means something. */
 static bool offer(generator *g, call made) {
@@ -112,7 +116,7 @@ static pointer draw_pointer(generator *g, uint32_t size) {
 /* A range of a command that moves bytes. In a recording it may be a slot. */
 static bool draw_moved(generator *g, int stream, uint32_t size, part *p) {
     const model_stream *s = &g->m.streams[stream];
-    if (s->records && (size == 16 || size == 24) && one_in(g, 2)) {
+    if ((size == 16 || size == 24) && wants_slot(g, stream)) {
         *p = slot_part(size == 16 ? SLOT_RANGE_16 : SLOT_RANGE_24);
         return true;
     }
@@ -124,8 +128,8 @@ static bool draw_moved(generator *g, int stream, uint32_t size, part *p) {
 
 static bool draw_argument(generator *g, int stream, bool taken[SLOTS], part *p) {
     const model_stream *s = &g->m.streams[stream];
-    int slot = (int)below(g, 8);
-    if (s->records && slot < SLOT_RANGE_USED && !taken[slot]) {
+    int slot = (int)below(g, SLOT_RANGE_USED);
+    if (wants_slot(g, stream) && !taken[slot]) {
         taken[slot] = true;
         *p = slot_part(slot);
         return true;
@@ -152,7 +156,7 @@ static void draw_rows(generator *g, command *c, uint32_t room_dst, uint32_t room
 }
 
 static bool draw_host_copy(generator *g, int stream, command *c) {
-    bool records = g->m.streams[stream].records, write = c->kind == COMMAND_WRITE;
+    bool write = c->kind == COMMAND_WRITE;
     static const uint32_t sizes[] = { 16, 24, 0, 0 };
     if (!draw_moved(g, stream, sizes[below(g, 4)], &c->a)) return false;
     if (c->a.size > HOST_BYTES) c->a.size = HOST_BYTES;
@@ -162,7 +166,7 @@ static bool draw_host_copy(generator *g, int stream, command *c) {
         draw_rows(g, c, write ? c->a.size : host, write ? host : c->a.size);
         return true;
     }
-    if (records && c->a.size <= SLOT_HOST_BYTES && one_in(g, 3))
+    if (c->a.size <= SLOT_HOST_BYTES && wants_slot(g, stream))
         c->host = (pointer){ SLOT_HOST_A + (int)below(g, 2), 0, 0 };
     else if (write && one_in(g, 3)) c->copied = true, c->wide = below(g, 1000);
     return true;
@@ -209,7 +213,7 @@ static bool draw_reach(generator *g, int stream, command *c) {
     const model_stream *s = &g->m.streams[stream];
     c->used = true;
     c->use_access = (rlx_access)below(g, 3);
-    if (s->records && one_in(g, 3)) {
+    if (wants_slot(g, stream)) {
         c->use = slot_part(SLOT_RANGE_USED);
         c->wide_slot = SLOT_ADDRESS;
         return true;
@@ -227,12 +231,12 @@ static bool draw_dispatch(generator *g, int stream, command *c) {
     if (c->kernel == NONE) return false;
     draw_groups(g, c->groups);
     c->number = below(g, 256), c->wide = below(g, 1000);
-    if (s->records && one_in(g, 3)) c->groups_slot = SLOT_GRID;
+    if (wants_slot(g, stream)) c->groups_slot = SLOT_GRID;
     kernel_kind kind = g->m.kernels[c->kernel].kind;
     if (!draw_argument(g, stream, taken, &c->b)) return false;
     if (kind == KERNEL_REACH) return draw_reach(g, stream, c);
-    if (s->records && kind == KERNEL_MIX && one_in(g, 3)) c->number_slot = SLOT_NUMBER;
-    if (s->records && kind == KERNEL_MIX && one_in(g, 3)) c->wide_slot = SLOT_WIDE;
+    if (kind == KERNEL_MIX && wants_slot(g, stream)) c->number_slot = SLOT_NUMBER;
+    if (kind == KERNEL_MIX && wants_slot(g, stream)) c->wide_slot = SLOT_WIDE;
     return draw_argument(g, stream, taken, &c->a) && draw_argument(g, stream, taken, &c->c);
 }
 
@@ -265,15 +269,21 @@ static bool is_fit(const model_program *program, const binding *v) {
     return true;
 }
 
+/* Mostly with values that are not refused. */
 static bool draw_run(generator *g, int stream, command *c) {
     c->program = pick_program(g, g->m.streams[stream].device);
     if (c->program == NONE) return false;
-    draw_binding(g, stream, &g->m.programs[c->program], &c->values);
-    return is_fit(&g->m.programs[c->program], &c->values);
+    const model_program *program = &g->m.programs[c->program];
+    for (int tries = 0; tries < RUN_TRIES; tries++) {
+        draw_binding(g, stream, program, &c->values);
+        if (!is_fit(program, &c->values)) continue;
+        if (judge_run(&g->m, &program->body, &c->values) == VERDICT_FINE || one_in(g, 3 * RUN_TRIES)) return true;
+    }
+    return false;
 }
 
 static command_kind draw_kind(generator *g) {
-    static const unsigned char weights[COMMAND_KINDS] = { 5, 5, 7, 5, 12, 1, 1, 5 };
+    static const unsigned char weights[COMMAND_KINDS] = { 5, 5, 7, 5, 16, 1, 1, 8 };
     uint32_t total = 0;
     for (int i = 0; i < COMMAND_KINDS; i++) total += weights[i];
     uint32_t at = below(g, total);
@@ -314,7 +324,8 @@ static bool draw_command(generator *g, int stream) {
     case COMMAND_TIMESTAMP: c.cell = below(g, HOST_WORDS); break;
     case COMMAND_KINDS: break;
     }
-    if (g->m.streams[stream].records && one_in(g, 5)) c.condition = SLOT_ENABLED_A + (int)below(g, 2);
+    if (drawn && c.kind == COMMAND_DISPATCH && dispatch_aliases(&g->m, &c)) drawn = one_in(g, 12);
+    if (wants_slot(g, stream) && one_in(g, 2)) c.condition = SLOT_ENABLED_A + (int)below(g, 2);
     return drawn && offer(g, (call){ .kind = CALL_ENCODE, .stream = stream, .command = c });
 }
 
@@ -401,6 +412,8 @@ static void transfer(generator *g) {
 static void record(generator *g) {
     int device = (int)below(g, g->devices), recorder = g->recorders[device];
     if (g->next_program == PROGRAMS) return;
+    static const uint32_t slots[] = { 2, 3, 6, 6, 20, 1000 };
+    g->slots = slots[below(g, 6)];
     uint32_t count = one_in(g, 5) ? 20 + below(g, 40) : 1 + below(g, 16);
     for (uint32_t i = 0; i < count; i++)
         for (int tries = 0; tries < TRIES && !draw_command(g, recorder); tries++) continue;

@@ -6,9 +6,9 @@
  *
  * All is done by the caller, inside wait, one step at a time; which stream takes the next step, and which of a
  * program's commands, is drawn at random. A command is two steps, with steps of others in between: it may read at the
- * first and write at the second, or do both in either. What it writes to device memory it writes in whole 4-byte words,
- * and the bytes of a word that are none of its own it has read at the first step: rule 14 allows just that. Memory that is
- * given back is spoilt.
+ * first and write at the second, or do both in either. What a copy, a fill or a write writes to device memory it
+ * writes in whole 4-byte words, and the bytes of a word that are none of its own it has read at the first step: rule 14
+ * allows just that. Memory that is given back is spoilt.
  *
  * It uses <rlx/backend.h> alone. */
 #ifndef WEAVE_H

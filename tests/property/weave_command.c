@@ -117,9 +117,9 @@ static rlx_status run_dispatch(weave_command *c, const rlx_packet_dispatch *p) {
         rlx_access access = p->info->params[i].access;
         args[i] = (rlx_host_arg){ argument_at(p, i), p->args[i].size };
         if (access == RLX_VALUE || !args[i].size) continue;
-        image *shadow = image_make(c, args[i].data, (unsigned char *)args[i].data + args[i].size, true);
+        image *shadow = image_make(c, args[i].data, (unsigned char *)args[i].data + args[i].size, false);
         if (!shadow) return RLX_ERROR_OUT_OF_MEMORY;
-        if (access != RLX_READ) image_mark(shadow, args[i].data, args[i].size, true);
+        if (access != RLX_READ) image_mark(shadow, args[i].data, args[i].size, false); /* a kernel writes bytes */
         args[i].data = shadow->bytes + ((unsigned char *)args[i].data - shadow->memory);
     }
     rlx_host_kernel kernel = { .args = args, .arg_count = p->arg_count, .user = code->user };
