@@ -268,6 +268,7 @@ static void place_move(rlx_place *place, uint64_t bytes) {
 
 /* Rows that overlap with equal strides and move up go last row first: then no row is written before it is read. */
 static void turn_around(rlx_packet_copy *packet) {
+    if (rlx_lie("rows-are-never-turned-around")) return;
     place_move(&packet->dst, (packet->rows - 1) * (uint64_t)packet->dst_stride);
     place_move(&packet->src, (packet->rows - 1) * (uint64_t)packet->src_stride);
     packet->dst_stride = -packet->dst_stride;
@@ -308,7 +309,8 @@ static rlx_status encode_copy(rlx_stream *stream, const rlx_resolved *dst, const
     bool unknown = dst->slot_plus_one || src->slot_plus_one;
     bool overlap =
         !unknown && dst->address < src->address + form->src_span && src->address < dst->address + form->dst_span;
-    if (form->rows > 1 && (unknown || (overlap && form->dst_stride != form->src_stride)))
+    if (form->rows > 1 && (unknown || (overlap && form->dst_stride != form->src_stride)) &&
+        !rlx_lie("rows-need-no-scratch"))
         return copy_staged(stream, dst, src, form);
     rlx_packet_copy *packet;
     rlx_status status = prepare_copies(stream, dst, src, 1, &packet);

@@ -187,7 +187,7 @@ static void walk(builder *b, set s) {
     }
     set_union *u = &b->unions[s & ~IS_UNION];
     if (u->node < WALKED_TWICE) {
-        found_add(b, u->node);
+        if (!rlx_lie("joins-are-lost")) found_add(b, u->node);
         return;
     }
     uint32_t walks = WALKED_NEVER - u->node;
@@ -272,6 +272,7 @@ static void split(builder *b, branch v) {
 /* Makes the children know all: before a part of this is written. */
 static void hand_down(builder *b, branch v) {
     tree_node *t = &b->tree[v.at];
+    if (rlx_lie("readers-are-not-handed-down")) t->pending = 0;
     if (!t->pending) return;
     read_all(b, left_of(v).at, t->pending);
     read_all(b, right_of(v).at, t->pending);
@@ -280,7 +281,7 @@ static void hand_down(builder *b, branch v) {
 
 static void find_writers(builder *b, branch v, uint32_t first, uint32_t end) {
     if (b->tree[v.at].pending == UNIFORM || within(v, first, end)) {
-        depend(b, writers_of(b, v));
+        if (!rlx_lie("readers-overtake-writers")) depend(b, writers_of(b, v));
         return;
     }
     branch left = left_of(v), right = right_of(v);
@@ -291,8 +292,8 @@ static void find_writers(builder *b, branch v, uint32_t first, uint32_t end) {
 static void find_frontier(builder *b, branch v, uint32_t first, uint32_t end) {
     if (b->tree[v.at].pending == UNIFORM || within(v, first, end)) {
         frontier f = frontier_of(b, v);
-        depend(b, f.readers);
-        depend(b, f.unread);
+        if (!rlx_lie("writers-overtake-readers")) depend(b, f.readers);
+        if (!rlx_lie("writers-overtake-writers")) depend(b, f.unread);
         return;
     }
     hand_down(b, v);
@@ -364,8 +365,8 @@ static void add_commands(builder *b, const rlx_interval *intervals, uint64_t cou
         uint64_t begin = at;
         bool barrier = false;
         for (; at < count && intervals[at].command == command; at++) barrier |= intervals[at].barrier;
-        if (barrier) add_barrier(b, command);
-        else if (at > begin) add_accesses(b, &intervals[begin], &b->leaves.spans[2 * begin], at - begin);
+        if (barrier && !rlx_lie("host-calls-are-not-ordered")) add_barrier(b, command);
+        else if (at > begin && !barrier) add_accesses(b, &intervals[begin], &b->leaves.spans[2 * begin], at - begin);
         else b->node_of[command] = node_add(b, command, 0); /* touches nothing */
     }
 }

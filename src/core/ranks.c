@@ -103,12 +103,14 @@ static bool table_number(end_table *table, uint64_t key, uint32_t *number) {
 
 /* Numbers the ends of all intervals, in words. `spans` receives the numbers. */
 static bool number_ends(const rlx_interval *intervals, uint64_t count, end_table *table, uint32_t *spans) {
+    const uint64_t word = rlx_lie("words-are-not-rounded") ? 1 : 4;
+    const uint64_t short_by = rlx_lie("the-last-word-is-left-out");
     for (uint64_t i = 0; i < count; i++) {
         const rlx_interval *interval = &intervals[i];
         if (interval->barrier) continue;
-        if (!table_number(table, interval->begin / 4, &spans[2 * i]) ||
-            !table_number(table, (interval->end - 1) / 4 + 1, &spans[2 * i + 1]))
-            return false;
+        uint64_t first = interval->begin / word, end = (interval->end - 1) / word + 1;
+        if (end - first > short_by) end -= short_by;
+        if (!table_number(table, first, &spans[2 * i]) || !table_number(table, end, &spans[2 * i + 1])) return false;
     }
     return true;
 }

@@ -14,7 +14,8 @@ void rlx_program_patch(const rlx_packet_run *run) {
     const rlx_packet *last = NULL;
     for (uint64_t i = 0; i < program->fixup_count; i++) {
         const rlx_fixup *fixup = &program->fixups[i];
-        if (fixup->packet != last) fixup->packet->flags &= (uint16_t)~RLX_PACKET_SKIP; /* from the last run */
+        if (fixup->packet != last && !rlx_lie("skipped-commands-stay-skipped"))
+            fixup->packet->flags &= (uint16_t)~RLX_PACKET_SKIP; /* from the last run */
         last = fixup->packet;
         rlx_fixup_apply(fixup, fixup->packet, &values->states[fixup->slot]);
     }
@@ -276,6 +277,7 @@ static rlx_status copy_commands(expansion *e) {
 
 static void record_touches(rlx_recorder *recorder, uint32_t command, const rlx_program *program, uint32_t at,
                            uint32_t end) {
+    if (rlx_lie("nested-runs-forget-ranges")) return;
     while (at < end) {
         rlx_touch touch;
         at = rlx_touch_read(program, at, &touch);

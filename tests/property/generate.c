@@ -355,9 +355,10 @@ static void make_kernel(generator *g, int device, kernel_kind kind) {
 
 static void draw_exchange(generator *g) {
     int device = (int)below(g, g->devices), stream = pick_stream(g, false);
-    switch (below(g, 5)) {
+    switch (below(g, 6)) {
     case 0:
-        if (offer(g, (call){ .kind = CALL_RELEASE_BUFFER, .id = pick_buffer(g, device, 0, false) }))
+    case 5:
+        if (offer(g, (call){ .kind = CALL_RELEASE_BUFFER, .id = pick_buffer(g, device, stream, false) }))
             make_buffer(g, device);
         break;
     case 1:
@@ -431,13 +432,13 @@ static void draw_call(generator *g) {
     int stream = pick_stream(g, false);
     if (stream == NONE) return;
     uint32_t what = below(g, 100);
-    if (what < 62) draw_command(g, stream);
-    else if (what < 78) submit(g, stream);
-    else if (what < 83) record(g);
-    else if (what < 87) offer(g, (call){ .kind = CALL_WAIT, .id = pick_point(g) });
-    else if (what < 89) offer(g, (call){ .kind = CALL_WAIT_STREAM, .stream = stream });
-    else if (what < 91) offer(g, (call){ .kind = CALL_DISCARD, .stream = stream });
-    else if (what < 94) poke(g);
+    if (what < 60) draw_command(g, stream);
+    else if (what < 76) submit(g, stream);
+    else if (what < 81) record(g);
+    else if (what < 85) offer(g, (call){ .kind = CALL_WAIT, .id = pick_point(g) });
+    else if (what < 87) offer(g, (call){ .kind = CALL_WAIT_STREAM, .stream = stream });
+    else if (what < 88) offer(g, (call){ .kind = CALL_DISCARD, .stream = stream });
+    else if (what < 91) poke(g);
     else if (what < 97) draw_exchange(g);
     else transfer(g);
 }

@@ -27,8 +27,11 @@ static bool good_dispatch(const model *m, const command *c, int device) {
 static bool good_run(const model *m, const command *c, int device) {
     const model_program *program = &m->programs[c->program];
     if (!program->alive || program->device != device) return false;
-    for (int slot = 0; slot < RANGE_SLOTS; slot++)
-        if (program->uses[slot] && !good_part(m, &c->values.ranges[slot], device)) return false;
+    for (int slot = 0; slot < RANGE_SLOTS; slot++) {
+        const part *given = &c->values.ranges[slot];
+        if (program->uses[slot] && !good_part(m, given, device)) return false;
+        if (program->argument[slot] && given->slot == NONE && given->offset % 4) return false;
+    }
     const part *reached = &c->values.ranges[SLOT_RANGE_USED];
     return !program->uses[SLOT_RANGE_USED] || (reached->slot == NONE && m->buffers[reached->buffer].shared);
 }
