@@ -67,6 +67,7 @@ typedef enum kernel_kind {
 typedef struct part {
     int slot, buffer;
     uint32_t offset, size;
+    bool given; /* what stands here was a slot, before a nested run gave it a range */
 } part;
 
 /* A place in host memory. */

@@ -10,6 +10,7 @@ static part bind_part(part p, const binding *v) {
     if (p.slot == NONE) return p;
     part bound = v->ranges[p.slot];
     if (!bound.size) bound.size = p.size; /* an outer slot takes the inner one's size */
+    bound.given = true;
     return bound;
 }
 

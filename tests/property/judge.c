@@ -6,6 +6,8 @@
  * a timestamp, with everything; and any chain of these. This is the definition, applied to every pair of accesses of
  * every pair of commands.
  *
+ * Strided rows reach from the first byte to the last; but a range that a run gives counts as a whole.
+ *
  * A strided copy may be two commands, as it may need scratch memory. Where this makes a difference to what is in order,
  * the rules allow both answers. */
 #include <string.h>
@@ -43,7 +45,7 @@ static bool words_meet(const reference *x, const reference *y) {
 static void refer(part_of *to, const command *c, const part *p, const binding *v, bool write, bool argument, bool dst) {
     part bound = *p;
     if (p->slot == NONE) {
-        if (c->rows) bound.size = rows_span(c, dst);
+        if (c->rows && !p->given) bound.size = rows_span(c, dst);
         if (!bound.size) return;
     } else if (v) {
         bound = v->ranges[p->slot];
