@@ -1,5 +1,5 @@
-/* Drives a case: see drive.h. Every status has to be the model's, every wait has to end, and in the end every byte has to
- * be what the model says: of buffers that are still there, of all host memory, and of what host calls have seen. */
+/* Drives a case: see drive.h. Every status has to be the model's, every wait has to end, and in the end every byte has
+ * to be what the model says: of buffers that are still there, of all host memory, and of what host calls have seen. */
 #include "drive.h"
 
 #include <inttypes.h>

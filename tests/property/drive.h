@@ -31,8 +31,8 @@ void site_close(site *s);
 
 enum { MESSAGE = 512 };
 
-/* Whether all is as in `end`, the model after the case; if not, `message` says where. `order` seeds devices that draw the
- * order of their work. */
+/* Whether all is as in `end`, the model after the case; if not, `message` says where. `order` seeds devices that draw
+ * the order of their work. */
 bool drive(const test_case *c, const model *end, const site *at, rendering r, uint64_t order, char message[MESSAGE]);
 /* Whether that was because a wait did not end. Then nothing more can be driven. */
 bool drive_hangs(void);

@@ -1,4 +1,4 @@
-/* Encodes a case's commands. What the interface says it copies lies in memory that is overwritten right after the call. */
+/* Encodes a case's commands. What the interface says it copies lies in memory that is overwritten after the call. */
 #include "encode.h"
 
 #include <stdlib.h>
@@ -120,7 +120,7 @@ static rlx_status encode_host_call(world *w, rlx_stream *stream, const command *
 
 /* ---- Runs ---- */
 
-/* A value for each slot that the program uses, the last slot first. `wide` and `reached` are what two of them point to. */
+/* A value for each slot that the program uses, the last slot first; two of them point to `wide` and `reached`. */
 static uint32_t list_values(world *w, const model_program *program, const binding *v, unsigned char wide[WIDE],
                             kernel_address *reached, rlx_slot_value values[SLOTS]) {
     uint32_t count = 0;

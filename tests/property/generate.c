@@ -1,6 +1,6 @@
 /* Cases drawn at random. Calls are made up freely and offered to the model, which keeps those that have a meaning: so
- * there are no rules here, only tastes. They are: few and small buffers, the same ranges again and again, odd edges, and
- * streams that mostly keep to buffers of their own, so that not everything needs to be in one order. */
+ * there are no rules here, only tastes. They are: few and small buffers, the same ranges again and again, odd edges,
+ * and streams that mostly keep to buffers of their own, so that not everything needs to be in one order. */
 #include <string.h>
 
 #include "model.h"

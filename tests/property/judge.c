@@ -2,8 +2,8 @@
  *
  * A run is refused if a range that it gives meets another access of the program, one of them a write, and nothing in
  * the recording puts the two commands in order. What does: two fixed ranges that share a word, one slot used twice, one
- * of the two uses a write; a host pointer given by a slot, with all other host memory of WRITEs and READs; a host call or
- * a timestamp, with everything; and any chain of these. This is the definition, applied to every pair of accesses of
+ * of the two uses a write; a host pointer given by a slot, with all other host memory of WRITEs and READs; a host call
+ * or a timestamp, with everything; and any chain of these. This is the definition, applied to every pair of accesses of
  * every pair of commands.
  *
  * Strided rows reach from the first byte to the last; but a range that a run gives counts as a whole.
@@ -145,7 +145,7 @@ typedef struct earlier {
 
 static bool has(const earlier *set, uint32_t i) { return set->bits[i / 64] >> i % 64 & 1; }
 
-/* Whether part j may follow part i, as far as they meet: adds i to what comes before j if the recording says so. */
+/* Whether the recording puts two parts in order, and whether what a run gives makes them meet. */
 static void compare(const part_of *i, const part_of *j, bool *ordered, bool *met) {
     *ordered = i->barrier || j->barrier, *met = false;
     for (uint32_t x = 0; x < i->count; x++)

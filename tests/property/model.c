@@ -97,6 +97,7 @@ static bool apply_run(model *m, call *c, model_stream *stream) {
         m->tally.refused++;
         return true;
     }
+    if (!program->body.count) return true; /* a run of nothing is no command, and puts nothing in order */
     if (stream->records) flatten(m, &stream->pending, &c->command);
     else append(&stream->pending, &c->command);
     return true;

@@ -1,12 +1,12 @@
 /* The model: what a case's calls do, worked out from the rules of docs/design.md and the words of rlx/driver.h, one
  * after the other on plain arrays.
  *
- * TIME. Each stream, and the host, has a clock that counts its commands; a vector of all clocks says how much of each has
- * happened before something (Lamport; Mattern's vector clocks). A command comes after those before it in its stream, after
- * the points that its batch depends on, after what the host had waited for when it was submitted, and, if it is a run,
- * after the last run of its program (rule 16). Each byte of host memory and each 4-byte word of a buffer (rule 14) knows
- * when it was last read and written by each stream. What meets another access that is not before it is a race, and has no
- * place in a case.
+ * TIME. Each stream, and the host, has a clock that counts its commands; a vector of all clocks says how much of each
+ * has happened before something (Lamport; Mattern's vector clocks). A command comes after those before it in its
+ * stream, after the points that its batch depends on, after what the host had waited for when it was submitted, and, if
+ * it is a run, after the last run of its program (rule 16). Each byte of host memory and each 4-byte word of a buffer
+ * (rule 14) knows when it was last read and written by each stream. What meets another access that is not before it is
+ * a race, and has no place in a case.
  *
  * So the log's order of submits is one of the orders that are allowed, and all of them lead to the same bytes. */
 #ifndef MODEL_H
@@ -37,7 +37,6 @@ typedef struct model_stream {
     instant now; /* after the last command submitted; at[own] counts */
     instant depends;
     bool any_depends;
-    bool transferring; /* its last batch was a transfer */
     commands pending;
 } model_stream;
 
@@ -116,8 +115,8 @@ uint32_t command_accesses(const model *m, const command *c, access list[ACCESSES
 /* Does to the model's bytes what the command does to the device's. */
 void command_perform(model *m, const command *c, int stream);
 
-/* Puts a run's values into a command. False: it is not run (a condition is off, or the grid empty). Slots whose value is
- * a slot of an outer recording stay open. */
+/* Puts a run's values into a command. False: it is not run (a condition is off, or the grid empty). Slots whose value
+ * is a slot of an outer recording stay open. */
 bool command_bind(command *c, const binding *v);
 /* Whether the command moves no byte: zero-size ranges, an empty grid. */
 bool command_is_empty(const command *c);

@@ -1,4 +1,4 @@
-/* The devices `weave` and `far`: streams, batches, programs. See weave.h; what one command does is in weave_command.c. */
+/* The devices `weave` and `far`: streams, batches, programs. See weave.h; what a command does: weave_command.c. */
 #include "weave.h"
 
 #include <pthread.h>

@@ -1,6 +1,6 @@
 /* How `weave` runs a command. Everything that it writes goes into an image first: the memory from the first to the last
- * byte, rounded out to words where it is the device's, and which bytes of it are to be written. So reading and writing can
- * lie apart, and what the words held beside the command's own bytes is what they held at the first step. */
+ * byte, rounded out to words where it is the device's, and which bytes of it are to be written. So reading and writing
+ * can lie apart, and what the words held beside the command's own bytes is what they held at the first step. */
 #include "weave_command.h"
 
 #include <stdlib.h>
