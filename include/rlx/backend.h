@@ -34,7 +34,7 @@ extern "C" {
 #endif
 
 #define RLX_BACKEND_MAJOR 1
-#define RLX_BACKEND_MINOR 0
+#define RLX_BACKEND_MINOR 1
 #define RLX_BACKEND_EXPORT RLX_API
 
 #if defined(__GNUC__)
@@ -187,6 +187,17 @@ typedef struct rlx_graph {
 
 typedef struct rlx_backend rlx_backend;
 
+/* What one thread or queue of the device has run: a command, or its share of one that several ran together. */
+typedef struct rlx_trace_command {
+    uint32_t struct_size;
+    rlx_status status;            /* RLX_OK, or how it failed */
+    const rlx_packet *packet;     /* *borrowed* for the call, as all here. A RUN is told whole, or command by command */
+    const rlx_stream_sink *sink;  /* of its stream; NULL: not known */
+    uint64_t begin_ns, end_ns;    /* on the scale of clock_ns */
+    uint64_t parts, of;           /* a share: so many of so many like parts (groups, rows, blocks). 0: all of it */
+    uint32_t row;                 /* where it is drawn, from trace_row; 0: the calling thread's own */
+} rlx_trace_command;
+
 typedef struct rlx_host {
     uint32_t struct_size;
     uint16_t major, minor;
@@ -203,6 +214,19 @@ typedef struct rlx_host {
     void (*run_patch)(const rlx_packet_run *run);
     /* The table of another backend that has been taken, for a backend that wraps it. NULL if there is none. */
     const rlx_backend *(*backend_find)(const char *name);
+
+    /* Since 1.1: look at struct_size before you use them. */
+
+    /* Traces (docs/tracing.md). A word that is not 0 while one is written: read it (no lock, no barrier) before you take
+     * times or call the functions below, which else do nothing. It lies where it is for ever. */
+    const uint32_t *tracing;
+    /* A row for commands that no thread of the host runs, as those of a hardware queue; they must not overlap on it. 0 if
+     * there is none to be had. */
+    uint32_t (*trace_row)(const char *name);
+    /* Names the calling thread's row, if it is a thread of yours. Before the first command is best. */
+    void (*trace_thread)(const char *name);
+    /* Tells of a command that has run, before its batch is completed. One after the other on each row. */
+    void (*trace_command)(const rlx_trace_command *command);
 } rlx_host;
 
 /* ---- The table -------------------------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 
 #include "program.h"
 #include "registry.h"
+#include "trace.h"
 
 _Atomic uint32_t rlx_library_state = RLX_LIBRARY_UNUSED;
 
@@ -18,6 +19,7 @@ uint32_t rlx_version(void) { return RLX_VERSION_MAJOR << 16 | RLX_VERSION_MINOR 
 uint64_t rlx_clock_ns(void) { return rlx_platform_clock_ns(); }
 
 static void after_fork(void) {
+    rlx_trace_after_fork();
     if (rlx_lie("fork-goes-unnoticed")) return;
     uint32_t used = RLX_LIBRARY_USED;
     atomic_compare_exchange_strong(&rlx_library_state, &used, RLX_LIBRARY_FORKED);
@@ -26,6 +28,7 @@ static void after_fork(void) {
 /* Two threads that get here at once both register the handler, which does no harm: it does the same twice. */
 static rlx_status first_use(void) {
     if (!rlx_on_fork(after_fork)) return rlx_fail_memory("the fork handler");
+    rlx_trace_start();
     uint32_t unused = RLX_LIBRARY_UNUSED;
     atomic_compare_exchange_strong(&rlx_library_state, &unused, RLX_LIBRARY_USED);
     return RLX_OK;
@@ -56,4 +59,8 @@ const rlx_host rlx_host_services = {
     .callback_leave = rlx_callback_leave,
     .run_patch = rlx_program_patch,
     .backend_find = rlx_registry_backend,
+    .tracing = &rlx_trace_word,
+    .trace_row = rlx_trace_host_row,
+    .trace_thread = rlx_trace_host_thread,
+    .trace_command = rlx_trace_host_command,
 };

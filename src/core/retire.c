@@ -33,6 +33,7 @@ void rlx_stream_retire_and_unlock(rlx_stream *stream) {
     rlx_unlock(&timeline->lock);
     while (batch) {
         detach_all(batch);
+        if (rlx_tracing()) rlx_trace_batch_end(stream, batch);
         rlx_batch_unhold(batch);
         rlx_lock(&timeline->lock);
         rlx_timeline_complete(timeline, batch->value);

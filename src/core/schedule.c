@@ -183,6 +183,7 @@ static step next_step(rlx_stream *stream, rlx_batch *slice) {
     if (!batch->rest_count || has_failed(batch)) { /* empty, or dropped: it ends when all before it have */
         batch->whole = true;
         stream->waiting = batch->next;
+        if (!batch->trace.handed_ns) batch->trace.handed_ns = rlx_trace_now();
         return STEP_RETIRE;
     }
     uint64_t count = next_slice(batch);
@@ -194,7 +195,7 @@ static step next_step(rlx_stream *stream, rlx_batch *slice) {
     batch->rest = last->next;
     batch->rest_count -= count;
     last->next = NULL;
-    if (!batch->first_signal) batch->first_signal = slice->signal;
+    if (!batch->first_signal) batch->first_signal = slice->signal, batch->trace.handed_ns = rlx_trace_now();
     if (batch->slice_first) batch->slice_first[slice->signal - batch->first_signal] = first;
     batch->last_signal = slice->signal;
     if (!stream->ending) stream->ending = batch;
@@ -250,6 +251,7 @@ static void pump(rlx_stream *stream) {
         }
         bool again = next == STEP_NONE && stream->pump == RLX_PUMP_AGAIN;
         if (next == STEP_NONE) stream->pump = again ? RLX_PUMP_LISTED : RLX_PUMP_IDLE;
+        if (next == STEP_NONE && stream->waiting && stream->waiting->attached) stream->waiting->trace.held = true;
         rlx_unlock(&stream->timeline->lock);
         if (next == STEP_HAND_OVER) hand_over(stream, &slice);
         else if (!again) return;
@@ -346,6 +348,7 @@ rlx_point rlx_batch_submit(rlx_batch_state *batch, rlx_failure_record **failing)
     rlx_stream *stream = batch->stream;
     rlx_point point;
     bool waits = batch->dependencies || batch->runs, mine = false;
+    uint64_t begun_ns = batch->trace.submitted_ns = rlx_trace_now(), commands = batch->commands;
     note_slices(stream, batch);
     if (batch->runs) {
         enqueue_runs(stream, batch, &point, failing);
@@ -357,7 +360,8 @@ rlx_point rlx_batch_submit(rlx_batch_state *batch, rlx_failure_record **failing)
         rlx_unlock(&stream->timeline->lock);
     }
     if (waits) mine = attach_all(stream, batch);
-    if (mine) pump_claimed_at_once(stream);
+    if (mine) pump_claimed_at_once(stream); /* from here on the batch may be gone */
+    if (begun_ns) rlx_trace_submit(stream, begun_ns, point, commands);
     return point;
 }
 
@@ -388,6 +392,7 @@ static void end_signals(rlx_stream *stream, uint64_t signal) {
         stream->ended = next;
         stream->flying -= slice_count(batch, next);
         if (stream->begun < next) stream->begun = next;
+        if (batch->last_signal == next) batch->trace.ended_ns = rlx_trace_now();
         stream->ending = batch->whole && batch->last_signal == next ? batch->next : batch;
     }
 }
@@ -451,22 +456,19 @@ void rlx_stream_complete(rlx_stream *stream, uint64_t signal, const rlx_fault *f
 
 /* ---- The backend's side ---- */
 
-static rlx_stream *stream_of(const rlx_stream_sink *sink) {
-    return (rlx_stream *)(void *)((unsigned char *)(uintptr_t)sink - offsetof(rlx_stream, sink));
-}
-
 static bool sink_begin(const rlx_stream_sink *sink, uint64_t signal) {
-    rlx_stream *stream = stream_of(sink);
+    rlx_stream *stream = rlx_stream_of_sink(sink);
     rlx_lock(&stream->timeline->lock);
     rlx_batch_state *batch = batch_of(stream, signal);
     bool run = batch && !has_failed(batch);
     if (run && stream->begun < signal) stream->begun = signal;
+    if (run && !batch->trace.begun_ns) batch->trace.begun_ns = rlx_trace_now();
     rlx_unlock(&stream->timeline->lock);
     return run;
 }
 
 static void sink_complete(const rlx_stream_sink *sink, uint64_t signal, const rlx_fault *fault) {
-    rlx_stream_complete(stream_of(sink), signal, fault);
+    rlx_stream_complete(rlx_stream_of_sink(sink), signal, fault);
 }
 
 const rlx_stream_sink rlx_stream_sink_functions = { sizeof(rlx_stream_sink), sink_begin, sink_complete };

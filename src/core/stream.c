@@ -71,6 +71,7 @@ rlx_status rlx_stream_create(rlx_device *device, const rlx_stream_desc *desc, rl
     }
     rlx_object_init(&stream->object, RLX_OBJECT_STREAM, device);
     if (stream->timeline) list_stream(stream);
+    if (stream->timeline && rlx_tracing()) rlx_trace_stream_open(stream);
     status = rlx_device_check_lost(device); /* again: whoever lost it may have looked through the list before */
     if (status) rlx_object_release(&stream->object);
     else *result = stream;
@@ -96,6 +97,7 @@ void rlx_stream_destroy(rlx_stream *stream) {
         unlist_stream(stream);
         stream->device->backend.stream_close(stream->handle);
         rlx_timeline_close(stream->timeline);
+        rlx_trace_stream_close(stream);
     }
     rlx_recorder_clear(&stream->recorder);
     rlx_chunk_pool_clear(&stream->pool);
@@ -153,6 +155,7 @@ rlx_status rlx_stream_submit(rlx_stream *stream, rlx_point *point) {
                         "rlx_stream_submit: the stream records; finish it and run the program on another");
     rlx_point made;
     if (!stream->current && rlx_stream_submit_fence(stream, &made)) {
+        if (rlx_tracing()) rlx_trace_submit(stream, rlx_platform_clock_ns(), made, 0);
         if (point) *point = made;
         return RLX_OK;
     }

@@ -10,6 +10,7 @@
 #include "batch.h"
 #include "program.h"
 #include "timeline.h"
+#include "trace.h"
 
 typedef struct rlx_batch_state rlx_batch_state;
 
@@ -56,6 +57,7 @@ struct rlx_batch_state {
     bool attached;                      /* submit is through with it */
     bool whole;                         /* all of it has been handed over (or dropped) */
     bool refused;                       /* the backend did not take the last of it: that ends with what is before */
+    rlx_trace_batch trace;              /* timeline->lock */
 };
 
 typedef enum rlx_pump_state { RLX_PUMP_IDLE = 0, RLX_PUMP_LISTED, RLX_PUMP_AGAIN } rlx_pump_state;
@@ -68,6 +70,7 @@ struct rlx_stream {
     rlx_stream_sink sink;   /* what the backend reports to: its address leads back to the stream */
     uint32_t flags;
     char label[64];
+    rlx_trace_stream *trace; /* NULL: it is not traced */
 
     /* The encoder's. */
     rlx_chunk_pool pool;
@@ -167,6 +170,9 @@ void rlx_stream_kick(rlx_stream *stream);
 /* What the backend reports: signals up to `signal` have ended. */
 void rlx_stream_complete(rlx_stream *stream, uint64_t signal, const rlx_fault *fault);
 extern const rlx_stream_sink rlx_stream_sink_functions;
+static inline rlx_stream *rlx_stream_of_sink(const rlx_stream_sink *sink) {
+    return (rlx_stream *)(void *)((unsigned char *)(uintptr_t)sink - offsetof(rlx_stream, sink));
+}
 
 /* ---- retire.c ---- */
 /* Under timeline->lock, which it releases: ends every batch at the head that is through: releases, completes the point,

@@ -264,9 +264,8 @@ static void wait_parked(wait_state *w) {
     if (watches != few) rlx_free(watches);
 }
 
-/* Until one has ended, or the deadline. */
-static void wait_any(wait_state *w) {
-    if (look(w)) return;
+/* Until one has ended, or the deadline, when the first look has found none. */
+static void wait_longer(wait_state *w) {
     if (passed(w->deadline)) {
         w->status = RLX_TIMEOUT;
         return;
@@ -278,6 +277,13 @@ static void wait_any(wait_state *w) {
         return;
     }
     if (!spin(w)) wait_parked(w);
+}
+
+static void wait_any(wait_state *w) {
+    if (look(w)) return;
+    uint64_t begun_ns = rlx_trace_now();
+    wait_longer(w);
+    if (begun_ns) rlx_trace_wait(begun_ns, w->points[w->ended], w->count, w->status);
 }
 
 /* ---- Messages ---- */

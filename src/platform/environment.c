@@ -1,6 +1,7 @@
-/* The environment, and how much memory there is. */
+/* The environment, how much memory there is, and which process this is. */
 #include "platform.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,4 +57,17 @@ uint64_t rlx_memory_available(void) {
     rlx_cgroup_limits limits;
     rlx_cgroup_read("", &limits);
     return limits.memory_available < available ? limits.memory_available : available;
+}
+
+uint64_t rlx_process_id(void) { return (uint64_t)getpid(); }
+
+void rlx_process_name(char *name, size_t size) {
+    name[0] = '\0';
+#if defined(__linux__)
+    snprintf(name, size, "%s", program_invocation_short_name);
+#elif defined(__APPLE__) || defined(__FreeBSD__)
+    snprintf(name, size, "%s", getprogname());
+#else
+    (void)size;
+#endif
 }

@@ -185,3 +185,58 @@ bool rlx_file_create(const char *path, const void *data, size_t size) {
 bool rlx_file_publish(const char *from, const char *to) { return rename(from, to) == 0; }
 
 void rlx_file_remove(const char *path) { (void)unlink(path); }
+
+/* ---- A file that grows ---- */
+
+static bool write_at(int descriptor, const void *data, size_t size, uint64_t offset) {
+    size_t done = 0;
+    while (done < size) {
+        ssize_t count = pwrite(descriptor, (const char *)data + done, size - done, (off_t)(offset + done));
+        if (count < 0 && errno == EINTR) continue;
+        if (count == 0) errno = EIO;
+        if (count <= 0) return false;
+        done += (size_t)count;
+    }
+    return true;
+}
+
+rlx_growing_state rlx_growing_open(const char *path, rlx_growing_file *file) {
+    struct stat info;
+    struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    rlx_growing_state state = RLX_GROWING_FAILED;
+    int error;
+    /* Not emptied yet: it may be somebody's who is still writing it. */
+    int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
+    if (descriptor < 0) return errno == EISDIR || errno == ENXIO ? RLX_GROWING_SPECIAL : RLX_GROWING_FAILED;
+    if (fstat(descriptor, &info) != 0) goto fail;
+    state = RLX_GROWING_SPECIAL;
+    if (!S_ISREG(info.st_mode)) goto fail;
+    state = RLX_GROWING_TAKEN;
+    /* A lock of this kind is not inherited by fork. File systems without locks exist: there everybody is trusted. */
+    if (fcntl(descriptor, F_SETLK, &whole) != 0 && (errno == EAGAIN || errno == EACCES)) goto fail;
+    state = RLX_GROWING_FAILED;
+    if (ftruncate(descriptor, 0) != 0) goto fail;
+    *file = (rlx_growing_file){ .descriptor = descriptor };
+    return RLX_GROWING_OPENED;
+
+fail:
+    error = errno;
+    close(descriptor);
+    errno = error;
+    return state;
+}
+
+bool rlx_growing_write(rlx_growing_file *file, const void *piece, size_t size, size_t end) {
+    if (write_at(file->descriptor, piece, size, file->size)) {
+        file->size += size - end;
+        return true;
+    }
+    int error = errno;
+    /* What stood here before had room here. */
+    if (file->size > 0 && write_at(file->descriptor, (const char *)piece + size - end, end, file->size))
+        (void)!ftruncate(file->descriptor, (off_t)(file->size + end));
+    errno = error;
+    return false;
+}
+
+bool rlx_growing_close(rlx_growing_file *file) { return close(file->descriptor) == 0; }

@@ -47,6 +47,27 @@ bool rlx_file_create(const char *path, const void *data, size_t size);
 bool rlx_file_publish(const char *from, const char *to);
 void rlx_file_remove(const char *path);
 
+/* ---- A file that grows, and is whole at every moment ---- */
+
+typedef enum rlx_growing_state {
+    RLX_GROWING_OPENED,
+    RLX_GROWING_FAILED,  /* errno tells why */
+    RLX_GROWING_SPECIAL, /* a folder, a pipe, a device */
+    RLX_GROWING_TAKEN,   /* another process is at it */
+} rlx_growing_state;
+
+typedef struct rlx_growing_file {
+    int descriptor;
+    uint64_t size; /* up to its end, that is: what the next piece replaces */
+} rlx_growing_file;
+
+/* Makes the file, or empties the one that is there, and keeps other processes from doing so until it is closed. */
+rlx_growing_state rlx_growing_open(const char *path, rlx_growing_file *file);
+/* Writes a piece, of which the last `end` bytes close the file for now: the next piece is written over them. If that
+ * fails the file ends as before, and errno tells why. */
+bool rlx_growing_write(rlx_growing_file *file, const void *piece, size_t size, size_t end);
+bool rlx_growing_close(rlx_growing_file *file);
+
 /* The folder for what is needed for a moment: $TMPDIR, or the system's. *Borrowed* from the environment. */
 const char *rlx_temporary_folder(void);
 

@@ -57,6 +57,14 @@ uint32_t rlx_processor_count(void);
 
 /* Runs `child` in the child of a fork, before fork returns there. */
 bool rlx_on_fork(void (*child)(void));
+/* Runs `function` when the process ends by exit or by returning from main (or the library is unloaded). */
+bool rlx_on_exit(void (*function)(void));
+
+/* A place in every thread: where a thread has put something there, `ended` gets it when the thread ends. */
+typedef pthread_key_t rlx_thread_place;
+bool rlx_thread_place_create(rlx_thread_place *place, void (*ended)(void *value));
+void rlx_thread_place_delete(rlx_thread_place place); /* and nobody gets anything any more */
+bool rlx_thread_place_set(rlx_thread_place place, void *value);
 
 /* ---- Placement (placement.c) ---- */
 /* Where a thread may run while it wakes up. Zero: wherever it may anyway. */
@@ -83,9 +91,11 @@ void rlx_library_close(void *library);
 /* The folder that holds the library (or program) that this code is part of, without a slash at the end. */
 bool rlx_library_folder(char *folder, size_t size);
 
-/* ---- Environment and memory (environment.c) ---- */
+/* ---- Environment, memory, process (environment.c) ---- */
 const char *rlx_environment(const char *name); /* NULL when unset or empty, and in a set-uid or set-gid process */
 uint64_t rlx_memory_total(void);               /* of the machine or the cgroup, the smaller; bytes */
 uint64_t rlx_memory_available(void);
+uint64_t rlx_process_id(void);
+void rlx_process_name(char *name, size_t size); /* of this process, cut to fit; "" where the system does not say */
 
 #endif

@@ -79,3 +79,13 @@ uint32_t rlx_processor_count(void) {
 }
 
 bool rlx_on_fork(void (*child)(void)) { return pthread_atfork(NULL, NULL, child) == 0; }
+
+bool rlx_on_exit(void (*function)(void)) { return atexit(function) == 0; }
+
+bool rlx_thread_place_create(rlx_thread_place *place, void (*ended)(void *value)) {
+    return pthread_key_create(place, ended) == 0;
+}
+
+void rlx_thread_place_delete(rlx_thread_place place) { pthread_key_delete(place); }
+
+bool rlx_thread_place_set(rlx_thread_place place, void *value) { return pthread_setspecific(place, value) == 0; }
