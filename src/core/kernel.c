@@ -1,7 +1,7 @@
 /* Kernels: a signature that is checked once, and the first of several codes that the device can run. */
 #include <string.h>
 
-#include "core.h"
+#include "trace.h"
 
 static bool takes(const rlx_device *device, uint32_t format) {
     for (uint32_t i = 0; i < device->properties.format_count; i++)
@@ -162,7 +162,9 @@ rlx_status rlx_kernel_create(rlx_device *device, const rlx_kernel_desc *desc, rl
         rlx_kernel_desc filled = *desc;
         filled.name = text, filled.params = params;
         memcpy(filled.group_size, kernel->properties.group_size, sizeof filled.group_size);
+        uint64_t begun_ns = rlx_trace_now();
         status = create_code(kernel, device, &filled);
+        if (begun_ns) rlx_trace_call(begun_ns, "create kernel", name, status);
     }
     if (status) {
         (void)rlx_fail_within(status, "kernel '%s'", name);

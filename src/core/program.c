@@ -207,7 +207,9 @@ rlx_status rlx_stream_finish(rlx_stream *stream, const rlx_program_desc *desc, r
     program->properties = (rlx_program_properties){ .device = stream->device,
                                                     .label = (const char *)(program + 1),
                                                     .commands = program->commands };
+    uint64_t begun_ns = rlx_trace_now();
     status = build(program, &stream->recorder);
+    if (begun_ns) rlx_trace_call(begun_ns, "finish program", program->properties.label, status);
     if (status) {
         free_parts(program);
         return rlx_fail_within(status, "rlx_stream_finish");

@@ -52,6 +52,7 @@ static struct {
     _Atomic uint64_t process;  /* whose trace it is */
     _Atomic uint64_t start_ns; /* its zero; 0: there is none */
     _Atomic uint32_t rows;     /* given out so far */
+    _Atomic uint32_t threads;  /* the user's that have a row */
     rlx_mutex lock;            /* guards all below */
     rlx_thread_place place;    /* gives a thread's buffer back when it ends */
     bool open;
@@ -92,7 +93,8 @@ static void write_records(trace_buffer *buffer, int *error) {
 }
 
 static void note_failure(int error) {
-    if (error) rlx_note(RLX_LOG_WARNING, "RLX_TRACE: the trace ends here, as it cannot be written: %s", strerror(error));
+    if (error)
+        rlx_note(RLX_LOG_WARNING, "RLX_TRACE: the trace ends here, as it cannot be written: %s", strerror(error));
 }
 
 /* Writes a buffer out and empties it: by the thread that has it, or by its end. */
@@ -184,9 +186,14 @@ static trace_buffer *buffer_own(const char *name) {
     trace.all = buffer;
     rlx_unlock(&trace.lock);
     own = buffer;
-    char numbered[32];
-    snprintf(numbered, sizeof numbered, "thread %u", buffer->row);
-    put_row(buffer->row, name ? RLX_TRACE_ROW_WORKER : RLX_TRACE_ROW_THREAD, name ? name : numbered);
+    if (name) {
+        put_row(buffer->row, RLX_TRACE_ROW_WORKER, name);
+    } else {
+        char numbered[32];
+        uint32_t before = atomic_fetch_add_explicit(&trace.threads, 1, memory_order_relaxed);
+        snprintf(numbered, sizeof numbered, "thread %u", before + 1);
+        put_row(buffer->row, RLX_TRACE_ROW_THREAD, numbered);
+    }
     return own;
 }
 

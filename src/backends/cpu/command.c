@@ -226,16 +226,47 @@ static inline rlx_cpu_step run_command(rlx_cpu_worker *worker, const rlx_packet 
     return run_other(worker, packet, strand, fault);
 }
 
+void rlx_cpu_trace(const rlx_cpu_task *task, const rlx_cpu_stream *stream, uint64_t begin_ns, uint64_t end_ns,
+                   uint64_t parts, rlx_status status) {
+    const rlx_trace_command command = { .struct_size = sizeof command,
+                                        .status = status,
+                                        .packet = task->packet,
+                                        .sink = stream->sink,
+                                        .begin_ns = begin_ns,
+                                        .end_ns = end_ns,
+                                        .parts = parts,
+                                        .of = task->count };
+    rlx_cpu_host->trace_command(&command);
+}
+
+/* The same under a trace. What share.c has dealt with it has told itself, as several workers may have had a share; and
+ * after that the packet may be gone. */
+static rlx_cpu_step run_traced(rlx_cpu_worker *worker, const rlx_packet *packet, const rlx_cpu_strand *strand,
+                               rlx_fault *fault) {
+    if (packet->flags & RLX_PACKET_SKIP || packet->kind == RLX_PACKET_JOIN) return RLX_CPU_DONE;
+    uint64_t begin_ns = rlx_platform_clock_ns();
+    worker->told = false;
+    rlx_cpu_step step = run_command(worker, packet, strand, fault);
+    if (worker->told) return step;
+    const rlx_cpu_task task = { .packet = packet };
+    rlx_status status = step == RLX_CPU_FAILED ? fault->status : RLX_OK;
+    rlx_cpu_trace(&task, strand->stream, begin_ns, rlx_platform_clock_ns(), 0, status);
+    return step;
+}
+
 rlx_cpu_step rlx_cpu_command(rlx_cpu_worker *worker, const rlx_packet *packet, const rlx_cpu_strand *strand,
                              rlx_fault *fault) {
+    if (rlx_cpu_tracing()) return run_traced(worker, packet, strand, fault);
     return run_command(worker, packet, strand, fault);
 }
 
 rlx_cpu_step rlx_cpu_commands(rlx_cpu_worker *worker, rlx_packet *const *packets, uint32_t count, uint32_t *at,
                               const rlx_cpu_strand *strand, rlx_fault *fault) {
+    bool traced = rlx_cpu_tracing();
     for (uint32_t i = *at; i < count; i++) {
         *at = i; /* stands there before the command can be AWAY */
-        rlx_cpu_step step = run_command(worker, packets[i], strand, fault);
+        rlx_cpu_step step =
+            traced ? run_traced(worker, packets[i], strand, fault) : run_command(worker, packets[i], strand, fault);
         if (step != RLX_CPU_DONE) return step;
     }
     return RLX_CPU_DONE;
@@ -246,10 +277,12 @@ rlx_cpu_step rlx_cpu_segment(rlx_cpu_worker *worker, rlx_cpu_strand *strand, rlx
     rlx_packet *const *packets = program->graph->packets;
     const uint32_t *nodes = program->nodes + program->start[strand->segment];
     uint32_t count = program->start[strand->segment + 1] - program->start[strand->segment];
+    bool traced = rlx_cpu_tracing();
     for (; strand->position < count; strand->position++) {
         uint32_t node = nodes[strand->position];
         if (node >= atomic_load_explicit(&program->failed_node, memory_order_relaxed)) break;
-        rlx_cpu_step step = run_command(worker, packets[node], strand, fault);
+        rlx_cpu_step step = traced ? run_traced(worker, packets[node], strand, fault)
+                                   : run_command(worker, packets[node], strand, fault);
         if (step != RLX_CPU_DONE) return step;
     }
     return RLX_CPU_DONE;

@@ -20,6 +20,12 @@ const rlx_backend *rlx_sync_backend(const rlx_host *host);
 /* The library's services, given to both entries alike. */
 extern const rlx_host *rlx_cpu_host;
 
+/* Whether a trace is written: then commands are told of (rlx_host.trace_command). */
+static inline bool rlx_cpu_tracing(void) {
+    const uint32_t *word = rlx_cpu_host->tracing;
+    return word && __builtin_expect(__atomic_load_n(word, __ATOMIC_RELAXED) != 0, 0);
+}
+
 #define RLX_CPU_WORKERS_MAX 1024 /* threads that compute; more are not started, whatever is asked for */
 #define RLX_CPU_SPARES_MAX 256   /* threads beyond them, to stand in for those that a host call blocks */
 #define RLX_CPU_SHARED_MAX (1u << 20)
@@ -93,6 +99,9 @@ rlx_cpu_step rlx_cpu_commands(rlx_cpu_worker *worker, rlx_packet *const *packets
                               const rlx_cpu_strand *strand, rlx_fault *fault);
 /* Runs the nodes of a segment from strand->position on, likewise; none behind one that has failed. */
 rlx_cpu_step rlx_cpu_segment(rlx_cpu_worker *worker, rlx_cpu_strand *strand, rlx_fault *fault);
+/* Tells the trace of what this thread has run: `parts` of a task. */
+void rlx_cpu_trace(const rlx_cpu_task *task, const rlx_cpu_stream *stream, uint64_t begin_ns, uint64_t end_ns,
+                   uint64_t parts, rlx_status status);
 /* Runs parts of a command here and now. */
 rlx_status rlx_cpu_task_run(rlx_cpu_worker *worker, const rlx_cpu_task *task, uint64_t first, uint64_t count);
 /* Fills in a fault: `status` as it was returned, whatever it was, for `count` parts from `first`. */
@@ -136,8 +145,10 @@ struct rlx_cpu_worker {
     void *scratch_block; /* the allocation that it lies in */
     uint32_t scratch_size;
     uint32_t tick;        /* counts short dispatches: now and then one is timed */
+    bool told;            /* what runs went through share.c, which tells the trace of it */
     uint64_t helped_ns;   /* what others have put into commands that ended here, for whoever sets it to 0 before */
     rlx_cpu_job job;      /* given to the pool's list */
+    uint32_t number;      /* among the pool's, from 1 */
     rlx_cpu_worker *next; /* pool->lock: among the parked, the woken or the unused */
     rlx_cpu_worker *next_of_all; /* pool->lock */
     bool parked;                 /* pool->lock: in the list of parked ones */
@@ -151,6 +162,7 @@ void *rlx_cpu_worker_scratch(rlx_cpu_worker *worker, uint32_t size);
 void rlx_cpu_worker_clear(rlx_cpu_worker *worker);
 
 struct rlx_cpu_pool {
+    uint32_t number;              /* of the pool in this process, from 1: for the trace */
     uint32_t workers;             /* threads that compute at once */
     bool spins;                   /* idle threads look around before they park: there is a processor to spare */
     _Atomic uint32_t refs;        /* the device's and each thread's */
@@ -165,6 +177,7 @@ struct rlx_cpu_pool {
     rlx_cpu_worker *parked;       /* the one that parked last first: its caches are the warmest */
     rlx_cpu_worker *unused;       /* without a thread */
     rlx_cpu_worker *all;
+    uint32_t made;    /* workers */
     uint32_t threads; /* alive */
     uint32_t idle;    /* of these, awake and looking for work, or just woken */
     bool closing;

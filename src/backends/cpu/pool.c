@@ -19,6 +19,8 @@
  * can be closed by one of its own workers, inside a completion, and closing never waits for code of the user's. */
 #include "cpu.h"
 
+#include <stdio.h>
+
 #define SPIN_NS 15000      /* how long an idle thread looks around */
 #define SPIN_ALONE_NS 2000 /* without giving its processor to others */
 #define SPIN_ROUNDS 16     /* looks between two at the clock */
@@ -66,6 +68,7 @@ static rlx_cpu_worker *worker_take(rlx_cpu_pool *pool) {
     worker->pool = pool;
     rlx_lock(&pool->lock);
     worker->next_of_all = pool->all;
+    worker->number = ++pool->made;
     pool->all = worker;
     worker->job.next = pool->jobs;
     pool->jobs = &worker->job;
@@ -217,11 +220,20 @@ static bool park(rlx_cpu_worker *worker) {
     }
 }
 
+/* What the trace calls this thread. */
+static void name_row(const rlx_cpu_worker *worker) {
+    char name[48];
+    if (worker->pool->number == 1) snprintf(name, sizeof name, "cpu worker %u", worker->number);
+    else snprintf(name, sizeof name, "cpu (%u) worker %u", worker->pool->number, worker->number);
+    rlx_cpu_host->trace_thread(name);
+}
+
 static void *worker_main(void *user) {
     rlx_cpu_worker *worker = user;
     rlx_cpu_pool *pool = worker->pool;
     bool looked = !pool->spins;
     worker->thread = rlx_thread_self();
+    if (rlx_cpu_tracing()) name_row(worker);
     rlx_lock(&pool->lock);
     for (;;) {
         if (work_once(worker)) {
@@ -251,9 +263,11 @@ static void *worker_main(void *user) {
 /* ---- What the rest of the backend calls ---- */
 
 rlx_cpu_pool *rlx_cpu_pool_create(uint32_t workers) {
+    static _Atomic uint32_t pools;
     rlx_cpu_pool *pool = rlx_cpu_host->allocate(sizeof *pool);
     if (!pool) return NULL;
     atomic_init(&pool->refs, 1);
+    pool->number = atomic_fetch_add_explicit(&pools, 1, memory_order_relaxed) + 1;
     pool->workers = workers;
     pool->spins = rlx_processor_count() > 1;
     pool->offers.next = pool->offers.previous = &pool->offers;

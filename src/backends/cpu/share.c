@@ -39,6 +39,7 @@ static void remember(const rlx_cpu_task *task, double part_ns) {
 /* What a member brought home. */
 typedef struct share_of_work {
     uint64_t ns;
+    uint64_t parts, begun_ns;
     rlx_status status; /* of the parts that failed, if any did */
     uint64_t first, count;
 } share_of_work;
@@ -64,8 +65,10 @@ static share_of_work job_take_parts(rlx_cpu_worker *worker, rlx_cpu_job *job, do
         part_ns = (double)(now - before) / (double)count;
         before = now;
         taken = first + count;
+        share.parts += count;
     }
     share.ns = before - begun;
+    share.begun_ns = begun;
     return share;
 }
 
@@ -77,12 +80,20 @@ static void job_fail(rlx_cpu_job *job, const share_of_work *share) {
     job->fault_first = share->first;
 }
 
+/* What this worker did of a job, with what it had done alone before; as long as it is a member, the packet is there. */
+static void job_trace(const rlx_cpu_job *job, const share_of_work *share, const share_of_work *before) {
+    uint64_t begun_ns = before->parts ? before->begun_ns : share->begun_ns, parts = before->parts + share->parts;
+    if (parts)
+        rlx_cpu_trace(&job->task, job->strand.stream, begun_ns, share->begun_ns + share->ns, parts, share->status);
+}
+
 /* Works on a job and leaves it. If everybody else has left, it is over: `strand` and `fault` are filled in. */
-static rlx_cpu_step job_work(rlx_cpu_worker *worker, rlx_cpu_job *job, double part_ns, rlx_cpu_strand *strand,
-                             rlx_fault *fault) {
+static rlx_cpu_step job_work(rlx_cpu_worker *worker, rlx_cpu_job *job, double part_ns, const share_of_work *before,
+                             rlx_cpu_strand *strand, rlx_fault *fault) {
     rlx_cpu_pool *pool = worker->pool;
     share_of_work share = job_take_parts(worker, job, part_ns);
     rlx_cpu_step step = RLX_CPU_AWAY;
+    if (rlx_cpu_tracing()) job_trace(job, &share, before);
     rlx_lock(&pool->lock);
     rlx_cpu_offer_want(pool, &job->offer, 0); /* no part is left to take */
     if (share.status) job_fail(job, &share);
@@ -106,16 +117,17 @@ static void job_help(rlx_cpu_worker *worker, rlx_cpu_offer *offer) {
     rlx_cpu_strand strand;
     rlx_fault fault;
     uint32_t entered = rlx_cpu_host->callback_enter();
-    rlx_cpu_step step = job_work(worker, job, job->part_ns, &strand, &fault);
+    const share_of_work none = { 0 };
+    rlx_cpu_step step = job_work(worker, job, job->part_ns, &none, &strand, &fault);
     rlx_cpu_host->callback_leave(entered);
     if (step != RLX_CPU_AWAY) rlx_cpu_strand_resume(worker, &strand, step == RLX_CPU_FAILED ? &fault : NULL);
 }
 
-/* Makes a job of what is left from part `done` on, and works on it. */
+/* Makes a job of what is left behind the parts that are done, and works on it. */
 static rlx_cpu_step share_rest(rlx_cpu_worker *worker, const rlx_cpu_task *task, const rlx_cpu_strand *strand,
-                               rlx_fault *fault, uint64_t done, double part_ns, uint64_t now) {
+                               rlx_fault *fault, const share_of_work *before, double part_ns, uint64_t now) {
     rlx_cpu_pool *pool = worker->pool;
-    uint64_t rest = task->count - done;
+    uint64_t done = before->parts, rest = task->count - done;
     uint32_t wanted = rest - 1 < pool->workers - 1 ? (uint32_t)(rest - 1) : pool->workers - 1;
     uint32_t worth = (uint32_t)parts_in((double)rest * part_ns, RLX_CPU_WAKE_NS, pool->workers);
     if ((double)rest * part_ns < RLX_CPU_WAKE_NS) worth = 0; /* only those that are awake */
@@ -135,7 +147,7 @@ static rlx_cpu_step share_rest(rlx_cpu_worker *worker, const rlx_cpu_task *task,
     rlx_cpu_offer_want(pool, &job->offer, wanted);
     rlx_cpu_pool_wake_and_unlock(pool, worth);
     rlx_cpu_strand after;
-    return job_work(worker, job, part_ns, &after, fault);
+    return job_work(worker, job, part_ns, before, &after, fault);
 }
 
 rlx_cpu_step rlx_cpu_share(rlx_cpu_worker *worker, const rlx_cpu_task *task, const rlx_cpu_strand *strand,
@@ -143,11 +155,14 @@ rlx_cpu_step rlx_cpu_share(rlx_cpu_worker *worker, const rlx_cpu_task *task, con
     bool alone = worker->pool->workers == 1;
     double part_ns = remembered_ns(task);
     uint64_t begun = rlx_platform_clock_ns(), done = 0;
+    worker->told = true;
     uint64_t count = alone ? task->count : part_ns > 0 ? parts_in(FIRST_NS, part_ns, task->count) : 1;
     for (;;) {
         rlx_status status = rlx_cpu_task_run(worker, task, done, count);
         if (status) {
             rlx_cpu_fault_set(fault, status, task, done, count);
+            if (rlx_cpu_tracing())
+                rlx_cpu_trace(task, strand->stream, begun, rlx_platform_clock_ns(), done + count, fault->status);
             return RLX_CPU_FAILED;
         }
         done += count;
@@ -157,10 +172,12 @@ rlx_cpu_step rlx_cpu_share(rlx_cpu_worker *worker, const rlx_cpu_task *task, con
         double rest_ns = (double)(task->count - done) * part_ns;
         bool judged = (double)(now - begun) >= FIRST_NS;
         if (judged && rest_ns >= SHARE_NS && task->count - done > 1 && rlx_cpu_pool_has_room(worker->pool))
-            return share_rest(worker, task, strand, fault, done, part_ns, now);
+            return share_rest(worker, task, strand, fault, &(share_of_work){ .parts = done, .begun_ns = begun },
+                              part_ns, now);
         count = parts_in(judged ? SLICE_NS : FIRST_NS, part_ns, task->count - done);
         if (count > 4 * done) count = 4 * done; /* the first parts may have been the cheap ones */
     }
     remember(task, part_ns);
+    if (rlx_cpu_tracing()) rlx_cpu_trace(task, strand->stream, begun, rlx_platform_clock_ns(), done, RLX_OK);
     return RLX_CPU_DONE;
 }
