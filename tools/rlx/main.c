@@ -16,6 +16,7 @@ static const tool_word words[] = {
     { "devices", rlx_tool_devices, "lists the devices of this machine, and what was refused, with the reason" },
     { "conform", rlx_tool_conform, "holds a device to the sixteen rules, in TAP" },
     { "bench", rlx_tool_bench, "measures what the layer costs, beside a baseline without it" },
+    { "trace", rlx_tool_trace, "tells and draws what a program under RLX_TRACE has done" },
 };
 
 enum { WORDS = sizeof words / sizeof *words };

@@ -19,6 +19,7 @@ enum {
 int rlx_tool_devices(int argc, char **argv);
 int rlx_tool_conform(int argc, char **argv); /* conform.c */
 int rlx_tool_bench(int argc, char **argv);
+int rlx_tool_trace(int argc, char **argv);
 
 /* ---- Options (main.c) ---- */
 
