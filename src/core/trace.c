@@ -12,7 +12,8 @@
  *
  * THE FILE is whole JSON at every moment: each piece that is written ends with the closing brackets, and the next piece
  * is written over them. So exit in the middle of things leaves a good file, and so does a crash, of what was written by
- * then. What goes wrong with it is a note to the log function, once, and the end of the trace; the program goes on.
+ * then; only a kill in the very moment of a write can cut an event in two. What goes wrong with the file is a note to
+ * the log function, once, and the end of the trace; the program goes on.
  *
  * THREADS. `used` of a buffer belongs to its thread, who publishes each record by it; everything else stands under
  * trace.lock, the innermost of all locks, held around nothing but the file. The exit handler reads what others have

@@ -6,8 +6,8 @@
  * made when the batch has ended, by the one thread that retires the stream.
  *
  * ARROWS lead from the end of a batch to the beginning of one that depended on it, by rlx_stream_depend, a transfer, or
- * the order of a program's runs. A stream remembers when its last batches ended; what ended earlier, or on a stream
- * that is gone, has no arrow. */
+ * the order of a program's runs, unless the point was over before anybody could depend on it. A stream remembers when
+ * its last batches ended; what ended earlier, or on a stream that is gone, has no arrow. */
 #include "trace.h"
 
 #include <string.h>
