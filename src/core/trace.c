@@ -7,7 +7,7 @@
  *
  * RECORDS. A hook copies what it knows, numbers and the bytes of labels, into a buffer of its own thread: no lock, no
  * allocation, no formatting. Whoever fills its buffer writes it out as text and begins anew, which the trace shows, as
- * it takes its time; so nothing is lost, and a trace takes 256 KiB for each thread that is alive and no more, however
+ * it takes its time; so nothing is lost, and a trace takes 320 KiB for each thread that is alive and no more, however
  * long it runs. What is left is written when a thread ends, and when the process does.
  *
  * THE FILE is whole JSON at every moment: each piece that is written ends with the closing brackets, and the next piece
@@ -15,9 +15,11 @@
  * then; only a kill in the very moment of a write can cut an event in two. What goes wrong with the file is a note to
  * the log function, once, and the end of the trace; the program goes on.
  *
- * THREADS. `used` of a buffer belongs to its thread, who publishes each record by it; everything else stands under
- * trace.lock, the innermost of all locks, held around nothing but the file. The exit handler reads what others have
- * published, and closes the trace; they notice by the word.
+ * THREADS. `used` of a buffer belongs to its thread, who publishes each record by it. Whoever writes a buffer out makes
+ * the text under that buffer's lock, which others want only at the end of the process, and holds the file's lock for
+ * the write alone: a thread that fills its buffer keeps nobody waiting who does not. The order is trace.lock, a buffer's,
+ * trace.file_lock, and all of them are innermost: no lock of the core is taken under them. The exit handler reads what
+ * others have published, and closes the trace; they notice by the word.
  *
  * FORK. The child has no part in it: the word is cleared before fork returns there, and its exit handler sees that the
  * process is another one, and touches neither lock nor file. A child that uses the library as the first of its line has
@@ -41,9 +43,12 @@ enum { END = sizeof end - 1 };
 typedef struct trace_buffer {
     struct trace_buffer *next; /* trace.lock: of all, or of the free ones */
     uint32_t row;              /* of the thread that has it */
-    uint32_t written;          /* trace.lock: up to here */
     _Atomic uint32_t used;     /* up to here there are records */
+    rlx_mutex lock;            /* guards all below */
+    uint32_t written;          /* up to here */
+    size_t length;             /* of the piece */
     _Alignas(8) unsigned char data[BUFFER_SIZE];
+    char piece[PIECE_SIZE];
 } trace_buffer;
 
 uint32_t rlx_trace_word;
@@ -54,43 +59,49 @@ static struct {
     _Atomic uint64_t start_ns; /* its zero; 0: there is none */
     _Atomic uint32_t rows;     /* given out so far */
     _Atomic uint32_t threads;  /* the user's that have a row */
-    rlx_mutex lock;            /* guards all below */
-    rlx_thread_place place;    /* gives a thread's buffer back when it ends */
-    bool open;
-    bool left_out; /* a thread was, for want of memory, and that was said */
-    rlx_growing_file file;
+    rlx_thread_place place;    /* gives a thread's buffer back when it ends; there before the word is set */
+    rlx_mutex lock;            /* guards these: */
     trace_buffer *all, *unused;
-    size_t length; /* of the piece */
-    char piece[PIECE_SIZE];
-} trace = { .lock = RLX_MUTEX_INIT };
+    bool left_out;       /* a thread was, for want of memory, and that was said */
+    rlx_mutex file_lock; /* guards these: */
+    rlx_growing_file file;
+    bool open;
+} trace = { .lock = RLX_MUTEX_INIT, .file_lock = RLX_MUTEX_INIT };
 
 static _Thread_local trace_buffer *own; /* NULL: none yet */
 
 /* ---- The file ---- */
 
-/* Under the lock: what a failure has to say is in errno, and *error gets it. */
-static void write_piece(int *error) {
-    if (!trace.length) return;
-    memcpy(trace.piece + trace.length, end, END);
-    if (trace.open && !rlx_growing_write(&trace.file, trace.piece, trace.length + END, END)) {
+/* `piece` has room for the end. What a failure has to say goes to *error. */
+static void write_text(char *piece, size_t length, int *error) {
+    memcpy(piece + length, end, END);
+    rlx_lock(&trace.file_lock);
+    if (trace.open && !rlx_growing_write(&trace.file, piece, length + END, END)) {
         *error = errno ? errno : EIO;
         __atomic_store_n(&rlx_trace_word, 0, __ATOMIC_RELAXED);
         (void)rlx_growing_close(&trace.file);
         trace.open = false;
     }
-    trace.length = 0;
+    rlx_unlock(&trace.file_lock);
 }
 
-/* Under the lock. */
+/* Under the buffer's lock. */
+static void write_piece(trace_buffer *buffer, int *error) {
+    if (buffer->length) write_text(buffer->piece, buffer->length, error);
+    buffer->length = 0;
+}
+
+/* Under the buffer's lock. */
 static void write_records(trace_buffer *buffer, int *error) {
     uint32_t used = atomic_load_explicit(&buffer->used, memory_order_acquire);
     while (buffer->written < used) {
         const rlx_trace_record *record = (const rlx_trace_record *)(void *)(buffer->data + buffer->written);
-        if (trace.length + RLX_TRACE_LINE_MAX + END > PIECE_SIZE) write_piece(error);
-        char *at = trace.piece + trace.length;
-        trace.length += (size_t)(rlx_trace_write(at, record, trace.process, trace.start_ns) - at);
+        if (buffer->length + RLX_TRACE_LINE_MAX + END > PIECE_SIZE) write_piece(buffer, error);
+        char *at = buffer->piece + buffer->length;
+        buffer->length += (size_t)(rlx_trace_write(at, record, trace.process, trace.start_ns) - at);
         buffer->written += record->size;
     }
+    write_piece(buffer, error);
 }
 
 static void note_failure(int error) {
@@ -101,12 +112,11 @@ static void note_failure(int error) {
 /* Writes a buffer out and empties it: by the thread that has it, or by its end. */
 static void buffer_write(trace_buffer *buffer) {
     int error = 0;
-    rlx_lock(&trace.lock);
+    rlx_lock(&buffer->lock);
     write_records(buffer, &error);
-    write_piece(&error);
     buffer->written = 0;
     atomic_store_explicit(&buffer->used, 0, memory_order_relaxed);
-    rlx_unlock(&trace.lock);
+    rlx_unlock(&buffer->lock);
     note_failure(error);
 }
 
@@ -118,11 +128,16 @@ static void trace_end(void) {
     __atomic_store_n(&rlx_trace_word, 0, __ATOMIC_RELAXED);
     rlx_thread_place_delete(trace.place);
     rlx_lock(&trace.lock);
-    for (trace_buffer *buffer = trace.all; buffer; buffer = buffer->next) write_records(buffer, &error);
-    write_piece(&error);
+    for (trace_buffer *buffer = trace.all; buffer; buffer = buffer->next) {
+        rlx_lock(&buffer->lock);
+        write_records(buffer, &error);
+        rlx_unlock(&buffer->lock);
+    }
+    rlx_unlock(&trace.lock);
+    rlx_lock(&trace.file_lock);
     if (trace.open && !rlx_growing_close(&trace.file)) error = errno ? errno : EIO;
     trace.open = false;
-    rlx_unlock(&trace.lock);
+    rlx_unlock(&trace.file_lock);
     note_failure(error);
 }
 
@@ -145,12 +160,25 @@ static void buffer_give_back(void *user) {
     rlx_unlock(&trace.lock);
 }
 
+static trace_buffer *buffer_create(void) {
+    trace_buffer *buffer = rlx_allocate(sizeof *buffer);
+    if (!buffer) return NULL;
+    if (rlx_mutex_init(&buffer->lock)) return buffer;
+    rlx_free(buffer);
+    return NULL;
+}
+
+/* One that is in no list, with the place of this thread set to it. */
 static trace_buffer *buffer_find(void) {
     rlx_lock(&trace.lock);
     trace_buffer *buffer = trace.unused;
     if (buffer) trace.unused = buffer->next;
     rlx_unlock(&trace.lock);
-    return buffer ? buffer : rlx_allocate(sizeof *buffer);
+    if (!buffer) buffer = buffer_create();
+    if (!buffer || rlx_thread_place_set(trace.place, buffer)) return buffer;
+    rlx_mutex_destroy(&buffer->lock);
+    rlx_free(buffer);
+    return NULL;
 }
 
 static void without_buffer(void) {
@@ -176,8 +204,7 @@ static void put_row(uint32_t row, rlx_trace_row_kind kind, const char *name) {
 static trace_buffer *buffer_own(const char *name) {
     if (own) return own;
     trace_buffer *buffer = buffer_find();
-    if (!buffer || !rlx_thread_place_set(trace.place, buffer)) { /* the place was there before the word was set */
-        rlx_free(buffer);
+    if (!buffer) {
         without_buffer();
         return NULL;
     }
@@ -300,19 +327,21 @@ static bool open_file(const char *path, rlx_growing_file *file) {
 
 /* Everything but the word, with the file open. */
 static bool begin(const rlx_growing_file *file, uint64_t process) {
-    char name[64];
+    char name[64], head[1024];
     int error = 0;
     rlx_process_name(name, sizeof name);
-    rlx_lock(&trace.lock);
+    rlx_lock(&trace.file_lock);
     trace.file = *file;
     trace.open = true;
-    trace.length = (size_t)(rlx_trace_write_head(trace.piece, name, process) - trace.piece);
-    write_piece(&error);
-    bool placed = !error && rlx_thread_place_create(&trace.place, buffer_give_back);
-    if (placed) atomic_store(&trace.start_ns, rlx_platform_clock_ns());
-    rlx_unlock(&trace.lock);
+    rlx_unlock(&trace.file_lock);
+    write_text(head, (size_t)(rlx_trace_write_head(head, name, process) - head), &error);
     note_failure(error);
-    return placed && rlx_on_exit(trace_end);
+    if (error) return false;
+    rlx_lock(&trace.lock); /* so that whoever takes a buffer sees the place */
+    bool placed = rlx_thread_place_create(&trace.place, buffer_give_back);
+    atomic_store(&trace.start_ns, rlx_platform_clock_ns());
+    rlx_unlock(&trace.lock);
+    return placed && rlx_on_exit(trace_end); /* without which it would end nowhere */
 }
 
 void rlx_trace_start(void) {
