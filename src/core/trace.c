@@ -66,7 +66,7 @@ static struct {
     rlx_mutex file_lock; /* guards these: */
     rlx_growing_file file;
     bool open;
-} trace = { .lock = RLX_MUTEX_INIT, .file_lock = RLX_MUTEX_INIT };
+} trace;
 
 static _Thread_local trace_buffer *own; /* NULL: none yet */
 
@@ -160,23 +160,14 @@ static void buffer_give_back(void *user) {
     rlx_unlock(&trace.lock);
 }
 
-static trace_buffer *buffer_create(void) {
-    trace_buffer *buffer = rlx_allocate(sizeof *buffer);
-    if (!buffer) return NULL;
-    if (rlx_mutex_init(&buffer->lock)) return buffer;
-    rlx_free(buffer);
-    return NULL;
-}
-
 /* One that is in no list, with the place of this thread set to it. */
 static trace_buffer *buffer_find(void) {
     rlx_lock(&trace.lock);
     trace_buffer *buffer = trace.unused;
     if (buffer) trace.unused = buffer->next;
     rlx_unlock(&trace.lock);
-    if (!buffer) buffer = buffer_create();
+    if (!buffer) buffer = rlx_allocate(sizeof *buffer);
     if (!buffer || rlx_thread_place_set(trace.place, buffer)) return buffer;
-    rlx_mutex_destroy(&buffer->lock);
     rlx_free(buffer);
     return NULL;
 }
