@@ -13,7 +13,7 @@
 
 /* ---- Pieces ---- */
 
-static char *put(char *at, const char *text) {
+static inline char *put(char *at, const char *text) { /* of a constant: a few moves */
     size_t length = strlen(text);
     memcpy(at, text, length);
     return at + length;
