@@ -15,11 +15,11 @@
  * then; only a kill in the very moment of a write can cut an event in two. What goes wrong with the file is a note to
  * the log function, once, and the end of the trace; the program goes on.
  *
- * THREADS. `used` of a buffer belongs to its thread, who publishes each record by it. Whoever writes a buffer out makes
+ * THREADS. `used` of a buffer belongs to its thread, who publishes each record by it. Who writes a buffer out makes
  * the text under that buffer's lock, which others want only at the end of the process, and holds the file's lock for
- * the write alone: a thread that fills its buffer keeps nobody waiting who does not. The order is trace.lock, a buffer's,
- * trace.file_lock, and all of them are innermost: no lock of the core is taken under them. The exit handler reads what
- * others have published, and closes the trace; they notice by the word.
+ * the write alone: a thread that fills its buffer keeps nobody waiting who does not. The order is trace.lock, a
+ * buffer's, trace.file_lock, and all of them are innermost: no lock of the core is taken under them. The exit handler
+ * reads what others have published, and closes the trace; they notice by the word.
  *
  * FORK. The child has no part in it: the word is cleared before fork returns there, and its exit handler sees that the
  * process is another one, and touches neither lock nor file. A child that uses the library as the first of its line has

@@ -1,5 +1,5 @@
-/* A reader of JSON for tests: strict, so that what it takes is JSON, and written apart from every writer and reader that
- * is tested with it. The whole text becomes a tree of values; what is wrong gives no tree. */
+/* A reader of JSON for tests: strict, so that what it takes is JSON, and written apart from every writer and reader
+ * that is tested with it. The whole text becomes a tree of values; what is wrong gives no tree. */
 #ifndef JSON_TEST_H
 #define JSON_TEST_H
 

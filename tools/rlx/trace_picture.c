@@ -2,8 +2,8 @@
  * dark.
  *
  * Kernels have a colour each, the ones with the most time first; what is not a command has the colour of its kind. A
- * picture has a thousand columns and a trace may have millions of spans, so what would lie within a third of a column of
- * what is drawn already is left out: the file stays small, whatever the trace. */
+ * picture has a thousand columns and a trace may have millions of spans, so what would lie within half a column of what
+ * is drawn already is left out: the file stays small, whatever the trace. */
 #include "tool.h"
 #include "trace.h"
 
@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WIDTH = 1200, LEFT = 190, RIGHT = 1184, TOP = 60, ROW = 30, BAR = 22, INSET = 4 };
+enum { WIDTH = 1200, LEFT = 180, RIGHT = 1172, TOP = 40, ROW = 30, BAR = 22, INSET = 4 };
 enum { ROWS_MOST = 40, ARROWS_MOST = 200, COLOURS = 9, DEPTH_MOST = 4 };
 #define LEAST_WIDTH 0.5
-#define LEAST_STEP 0.3
+#define LEAST_STEP 0.5
 #define LETTER 6.2 /* of the labels in bars, about */
 
 static const char style[] =

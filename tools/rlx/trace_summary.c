@@ -1,7 +1,7 @@
 /* `rlx trace summary`: what took the time, and where nobody used it.
  *
- * A dispatch that several workers shared is as many spans; each tells its part, so the parts add up to one dispatch, and
- * its time is that of all workers together. Gaps are looked for between the first and the last command of the whole
+ * A dispatch that several workers shared is as many spans; each tells its part, so the parts add up to one dispatch,
+ * and its time is that of all workers together. Gaps are looked for between the first and the last command of the whole
  * trace: what comes before or behind is the program's own business. */
 #include "json.h"
 #include "tool.h"
