@@ -109,7 +109,8 @@ extern "C" {
     X(RLX_ERROR_KERNEL, 18, "a kernel or a host call reported a failure") \
     X(RLX_ERROR_EXPIRED, 19, "too long ago: the record of this has been dropped") \
     X(RLX_ERROR_IO, 20, "a file could not be read or written") \
-    X(RLX_ERROR_VERSION, 21, "the versions of two parts do not match")
+    X(RLX_ERROR_VERSION, 21, "the versions of two parts do not match") \
+    X(RLX_ERROR_VALIDATION, 22, "validation has found a mistake in how the interface is used")
 
 typedef enum rlx_status {
 #define RLX_STATUS_ENUM(name, number, text) name = number,
@@ -239,8 +240,19 @@ typedef struct rlx_backend_report {
  * has no device says why in `reason`. */
 RLX_CHECKED rlx_status rlx_backends_report(rlx_backend_report *list, uint32_t capacity, uint32_t *count);
 
+/* Whether the library looks for mistakes that the contract leaves undefined, at a cost: bytes read that were never
+ * written, kernels that write what they do not declare, borrowed memory that changes, two threads on one stream, objects
+ * that are never released. What is found fails the batch with RLX_ERROR_VALIDATION (the call, for two threads, with
+ * RLX_ERROR_THREAD; a release returns nothing) and goes to the log, as RLX_LOG_ERROR. docs/validation.md. */
+typedef enum rlx_validation {
+    RLX_VALIDATION_DEFAULT = 0, /* on if the environment has RLX_VALIDATE, and not as 0; otherwise off */
+    RLX_VALIDATION_ON,
+    RLX_VALIDATION_OFF,
+} rlx_validation;
+
 typedef struct rlx_device_desc {
     uint32_t workers;         /* threads that run kernels, the caller not among them; 0: all that the process may use */
+    rlx_validation validation;
     const char *cache_folder; /* for compiled kernels. NULL: $RLX_CACHE_DIR, else $XDG_CACHE_HOME/rlx, else
                                * ~/.cache/rlx; "": no cache on disk. *Copied* */
     const void *next;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core.h"
+#include "validate.h"
 
 #define BUFFER_GUARD 4096 /* between the hazard addresses of two buffers without a host address */
 
@@ -30,7 +31,9 @@ static rlx_status allocate_block(rlx_device *device, uint64_t size, rlx_memory_k
                         (unsigned long long)size, (unsigned long long)atomic_load(&device->used),
                         (unsigned long long)device->memory_most);
     rlx_error_clear();
-    rlx_status status = device->backend.memory_allocate(device->handle, size, kind, block);
+    uint64_t guard = rlx_validate_guard(device);
+    rlx_status status = device->backend.memory_allocate(device->handle, size + 2 * guard, kind, block);
+    if (!status && guard) block->host = (unsigned char *)block->host + guard;
     if (!status) return RLX_OK;
     count_down(device, size);
     return rlx_fail_within(status, "%s: a buffer of %llu bytes", device->name, (unsigned long long)size);
@@ -69,24 +72,30 @@ rlx_status rlx_buffer_create(rlx_device *device, const rlx_buffer_desc *desc, rl
     char *text = (char *)(buffer + 1);
     if (desc->label) memcpy(text, desc->label, label);
     buffer->properties = (rlx_buffer_properties){ device, desc->size, desc->memory, text };
+    status = device->checks ? rlx_validate_buffer_open(buffer) : RLX_OK;
+    if (status) {
+        rlx_object_release(&buffer->object);
+        return status;
+    }
     *result = buffer;
     return RLX_OK;
 }
 
 void rlx_buffer_destroy(rlx_buffer *buffer) {
     rlx_device *device = buffer->object.device;
+    if (buffer->checks) rlx_validate_buffer_close(buffer);
     device->backend.memory_free(device->handle, buffer->block.memory);
     if (!rlx_lie("used-memory-never-falls")) count_down(device, buffer->allocated);
     rlx_free(buffer);
 }
 
 void rlx_buffer_retain(rlx_buffer *buffer) {
-    if (buffer) rlx_object_retain(&buffer->object);
+    if (buffer) rlx_object_own(&buffer->object);
 }
 
 void rlx_buffer_release(rlx_buffer *buffer) {
     if (buffer && rlx_lie("release-spoils-the-bytes")) memset(buffer->block.host, 0xdd, buffer->allocated);
-    if (buffer) rlx_object_release(&buffer->object);
+    if (buffer) rlx_object_disown(&buffer->object);
 }
 
 const rlx_buffer_properties *rlx_buffer_info(const rlx_buffer *buffer) { return buffer ? &buffer->properties : NULL; }
@@ -101,6 +110,7 @@ rlx_status rlx_buffer_host_pointer(rlx_buffer *buffer, void **pointer) {
     if (buffer->properties.memory != RLX_MEMORY_SHARED)
         return rlx_fail(RLX_ERROR_UNSUPPORTED, "buffer '%s' has no host pointer: create it with RLX_MEMORY_SHARED",
                         buffer->properties.label);
+    if (buffer->checks) rlx_validate_expose(buffer);
     *pointer = buffer->block.host;
     return RLX_OK;
 }

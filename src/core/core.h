@@ -73,6 +73,9 @@ typedef struct rlx_object {
     uint16_t place; /* in every stream's cache of what its batch holds */
     rlx_device *device;
     struct rlx_object *next_dead; /* in device->graveyard */
+    /* Only with device->checks (validate_alive.c): */
+    _Atomic uint32_t users;                           /* references of the user's */
+    struct rlx_object *next_alive, *previous_alive; /* device->checks->lock */
 } rlx_object;
 
 #define RLX_HOLD_CACHE 512 /* a power of two */
@@ -85,12 +88,17 @@ bool rlx_object_try_retain(rlx_object *object);
 /* Drops a reference; the last one destroys (on a thread-bound device: on its own thread, soon). */
 void rlx_object_release(rlx_object *object);
 void rlx_object_init(rlx_object *object, rlx_object_type type, rlx_device *device);
+/* The user's own references, which validation counts. The first one is there from the start. */
+void rlx_object_own(rlx_object *object);
+void rlx_object_disown(rlx_object *object);
 void rlx_object_reap(rlx_device *device);   /* destroys what lies in the graveyard */
 void rlx_device_chores(rlx_device *device); /* on its owner's thread: all that has waited for that, if anything has */
 
 /* ---- Device (device.c) ---- */
 
 typedef struct rlx_timeline rlx_timeline;
+typedef struct rlx_device_checks rlx_device_checks;
+typedef struct rlx_buffer_checks rlx_buffer_checks;
 
 struct rlx_device {
     _Atomic uint32_t refs;
@@ -100,6 +108,8 @@ struct rlx_device {
     rlx_device_properties properties;
     char name[64];
     uint64_t owner;            /* thread id if thread_bound, otherwise 0 */
+    rlx_device_checks *checks; /* validate.h; NULL: off */
+    bool special;              /* owner or checks: encoding calls take the long way */
     bool caller_driven;        /* progress CALLER */
     bool polled;               /* neither SYNCHRONOUS nor COMPLETES */
     uint64_t memory_most;      /* bytes that buffers may have; UINT64_MAX: the backend knows */
@@ -115,6 +125,12 @@ struct rlx_device {
     rlx_device *next_bound;    /* in device.c's list of thread-bound devices */
 };
 
+/* A reference of an object's, as opposed to one of the user's. */
+void rlx_device_hold(rlx_device *device);
+void rlx_device_drop(rlx_device *device);
+/* rlx_host_alloc and _free for the library's own needs. */
+rlx_status rlx_device_host_alloc(rlx_device *device, uint64_t size, void **pointer);
+void rlx_device_host_free(rlx_device *device, void *pointer);
 /* FORKED, THREAD (bound elsewhere); on the owner's thread it also does the chores. NULL is INVALID. */
 rlx_status rlx_device_enter(rlx_device *device);
 /* The status of a lost device with its message, or RLX_OK. */
@@ -133,6 +149,7 @@ struct rlx_buffer {
     uint64_t address; /* of byte 0 in the space of hazards: the host address, or a number of its own with bit 63 set */
     uint64_t allocated;
     rlx_buffer_properties properties;
+    rlx_buffer_checks *checks; /* validate.h; NULL: off */
 };
 
 /* A checked range: `place` and hazard address of its first byte. `buffer` NULL and slot set for a slot's range. */

@@ -12,6 +12,7 @@
 #include "core.h"
 #include "registry.h"
 #include "stream.h"
+#include "validate.h"
 
 _Atomic uint32_t rlx_caller_driven_devices;
 
@@ -68,6 +69,7 @@ static void device_close(rlx_device *device) {
     if (device->owner) unlist_bound(device);
     if (device->handle) device->backend.device_close(device->handle);
     if (device->caller_driven) atomic_fetch_sub(&rlx_caller_driven_devices, 1);
+    rlx_validate_close(device);
     rlx_free(device);
 }
 
@@ -107,7 +109,7 @@ static void devices_reap(void) {
         if (device) atomic_fetch_add(&device->refs, 1); /* also from 0: nobody else closes it */
         rlx_unlock(&devices.lock);
         if (!device) return;
-        rlx_device_release(device);
+        rlx_device_drop(device);
     }
 }
 
@@ -119,14 +121,17 @@ static rlx_status device_open(const rlx_registry_device *found, const rlx_device
     atomic_init(&device->refs, 1);
     strncpy(device->name, found->properties->name, sizeof device->name - 1);
 
-    rlx_status status = rlx_registry_open(found, desc, &device->handle, &device->properties);
+    rlx_status status = rlx_validate_open(device, desc);
+    if (!status) status = rlx_registry_open(found, desc, &device->handle, &device->properties);
     if (status) {
+        rlx_validate_close(device);
         rlx_free(device);
         return status;
     }
     device->properties.name = device->name;
     device->properties.backend = device->backend.name;
     device->owner = device->properties.thread_bound || rlx_lie("bound-to-one-thread") ? rlx_thread_id() : 0;
+    device->special = device->owner || device->checks;
     device->caller_driven = device->properties.progress == RLX_PROGRESS_CALLER || device->owner;
     device->memory_most = device->backend.memory_report ? UINT64_MAX : rlx_memory_total();
     device->polled = !(device->backend.flags & (RLX_BACKEND_SYNCHRONOUS | RLX_BACKEND_COMPLETES));
@@ -172,16 +177,26 @@ rlx_status rlx_device_open(const char *name, const rlx_device_desc *desc, rlx_de
     return status ? status : device_open(&found, desc, device);
 }
 
-void rlx_device_retain(rlx_device *device) {
-    if (device) atomic_fetch_add_explicit(&device->refs, 1, memory_order_relaxed);
-}
+void rlx_device_hold(rlx_device *device) { atomic_fetch_add_explicit(&device->refs, 1, memory_order_relaxed); }
 
-void rlx_device_release(rlx_device *device) {
-    if (!device || rlx_forked()) return;
+void rlx_device_drop(rlx_device *device) {
+    if (rlx_forked()) return;
     bool elsewhere = device->owner && device->owner != rlx_thread_id();
     if (device->owner && !elsewhere) rlx_device_chores(device); /* while there is a reference for sure */
     /* Elsewhere nothing of it may be touched any more after this: its owner may be closing it. */
     if (atomic_fetch_sub_explicit(&device->refs, 1, memory_order_acq_rel) == 1 && !elsewhere) device_close(device);
+}
+
+void rlx_device_retain(rlx_device *device) {
+    if (!device) return;
+    if (device->checks) atomic_fetch_add(&device->checks->users, 1);
+    rlx_device_hold(device);
+}
+
+void rlx_device_release(rlx_device *device) {
+    if (!device || rlx_forked()) return;
+    if (device->checks) rlx_validate_device_release(device);
+    rlx_device_drop(device);
 }
 
 const rlx_device_properties *rlx_device_info(const rlx_device *device) { return device ? &device->properties : NULL; }
@@ -231,15 +246,12 @@ static void plain_free(void *pointer) {
     rlx_free(raw);
 }
 
-rlx_status rlx_host_alloc(rlx_device *device, uint64_t size, void **pointer) {
-    rlx_status status = rlx_device_enter(device);
-    if (status) return status;
-    if (!pointer) return rlx_fail(RLX_ERROR_INVALID, "rlx_host_alloc: pointer is NULL");
+rlx_status rlx_device_host_alloc(rlx_device *device, uint64_t size, void **pointer) {
     if (size > SIZE_MAX / 2)
         return rlx_fail(RLX_ERROR_OUT_OF_MEMORY, "rlx_host_alloc: %llu bytes", (unsigned long long)size);
     if (device->backend.host_alloc) {
         rlx_error_clear();
-        status = device->backend.host_alloc(device->handle, size ? size : 1, pointer);
+        rlx_status status = device->backend.host_alloc(device->handle, size ? size : 1, pointer);
         return status ? rlx_fail_within(status, "%s", device->name) : RLX_OK;
     }
     void *memory = plain_alloc((size_t)size);
@@ -248,8 +260,26 @@ rlx_status rlx_host_alloc(rlx_device *device, uint64_t size, void **pointer) {
     return RLX_OK;
 }
 
-void rlx_host_free(rlx_device *device, void *pointer) {
-    if (!device || !pointer || rlx_forked()) return;
+void rlx_device_host_free(rlx_device *device, void *pointer) {
     if (device->backend.host_free) device->backend.host_free(device->handle, pointer);
     else plain_free(pointer);
+}
+
+rlx_status rlx_host_alloc(rlx_device *device, uint64_t size, void **pointer) {
+    void *memory;
+    rlx_status status = rlx_device_enter(device);
+    if (status) return status;
+    if (!pointer) return rlx_fail(RLX_ERROR_INVALID, "rlx_host_alloc: pointer is NULL");
+    status = rlx_device_host_alloc(device, size, &memory);
+    if (status) return status;
+    status = device->checks ? rlx_validate_host_block_open(device, memory, size) : RLX_OK;
+    if (status) rlx_device_host_free(device, memory);
+    else *pointer = memory;
+    return status;
+}
+
+void rlx_host_free(rlx_device *device, void *pointer) {
+    if (!device || !pointer || rlx_forked()) return;
+    if (device->checks) rlx_validate_host_block_close(device, pointer);
+    rlx_device_host_free(device, pointer);
 }

@@ -368,9 +368,7 @@ static rlx_status refuse(const plan *p, const rlx_encode_mark *mark, rlx_status 
                            p->kernel->properties.name);
 }
 
-rlx_status rlx_stream_dispatch(rlx_stream *stream, rlx_kernel *kernel, const rlx_dispatch *dispatch) {
-    rlx_status status = rlx_stream_enter(stream);
-    if (status) return status;
+static inline rlx_status encode_dispatch(rlx_stream *stream, const rlx_kernel *kernel, const rlx_dispatch *dispatch) {
     if (!kernel || !dispatch)
         return rlx_fail(RLX_ERROR_INVALID, "rlx_stream_dispatch: %s is NULL", kernel ? "dispatch" : "kernel");
     plan p; /* not cleared: it is large, and filled in as it is checked */
@@ -378,8 +376,15 @@ rlx_status rlx_stream_dispatch(rlx_stream *stream, rlx_kernel *kernel, const rlx
     p.kernel = kernel;
     p.wanted = dispatch;
     const rlx_encode_mark mark = rlx_encode_begin(stream);
-    status = prepare(&p);
+    rlx_status status = prepare(&p);
     if (status || is_empty(dispatch)) return refuse(&p, &mark, status);
+    if (dispatch->use_count && stream->checks) status = rlx_validate_uses(stream, &p.packet->base, dispatch);
+    if (status) return refuse(&p, &mark, status);
     rlx_batch_append(stream, &p.packet->base);
     return RLX_OK;
+}
+
+rlx_status rlx_stream_dispatch(rlx_stream *stream, rlx_kernel *kernel, const rlx_dispatch *dispatch) {
+    rlx_status status = rlx_encoder_enter(stream);
+    return status ? status : rlx_encoder_leave(stream, encode_dispatch(stream, kernel, dispatch));
 }

@@ -152,6 +152,9 @@ static rlx_status append_host_copy(rlx_stream *stream, const host_copy *copy) {
                                 .row_bytes = copy->shape.row_bytes,
                                 .device_stride = (int64_t)(write ? copy->shape.dst_stride : copy->shape.src_stride),
                                 .host_stride = (int64_t)(write ? copy->shape.src_stride : copy->shape.dst_stride) };
+    if (stream->checks && host == copy->host)
+        status = rlx_validate_source(stream, &stream->current->notes, &packet->base);
+    if (status) return status;
     rlx_encode_access(stream, &packet->base, &copy->device, device_span, write ? RLX_WRITE : RLX_READ,
                       write ? RLX_FIXUP_DST : RLX_FIXUP_SRC, 0, 1);
     rlx_resolved memory = { .address = (uint64_t)(uintptr_t)copy->host,
@@ -187,38 +190,38 @@ static rlx_status encode_host_copy(rlx_stream *stream, const rlx_range *range, h
 }
 
 rlx_status rlx_stream_write(rlx_stream *stream, rlx_range dst, const void *src, uint32_t flags) {
-    rlx_status status = rlx_stream_enter(stream);
+    rlx_status status = rlx_encoder_enter(stream);
     if (status) return status;
-    if (flags & ~(uint32_t)RLX_WRITE_COPIED) return rlx_fail(RLX_ERROR_INVALID, "flags: 0x%x has unknown bits", flags);
     /* The packet's one host pointer serves both directions; WRITE only reads through it. */
     host_copy copy = { .kind = RLX_PACKET_WRITE, .host = (void *)(uintptr_t)src, .flags = flags };
-    return encode_host_copy(stream, &dst, &copy, NULL, false);
+    if (flags & ~(uint32_t)RLX_WRITE_COPIED)
+        status = rlx_fail(RLX_ERROR_INVALID, "flags: 0x%x has unknown bits", flags);
+    else status = encode_host_copy(stream, &dst, &copy, NULL, false);
+    return rlx_encoder_leave(stream, status);
 }
 
 rlx_status rlx_stream_read(rlx_stream *stream, void *dst, rlx_range src) {
-    rlx_status status = rlx_stream_enter(stream);
+    rlx_status status = rlx_encoder_enter(stream);
     if (status) return status;
     host_copy copy = { .kind = RLX_PACKET_READ, .host = dst };
-    return encode_host_copy(stream, &src, &copy, NULL, false);
+    return rlx_encoder_leave(stream, encode_host_copy(stream, &src, &copy, NULL, false));
 }
 
 rlx_status rlx_stream_write_rows(rlx_stream *stream, rlx_range dst, const void *src, const rlx_rows *rows) {
-    rlx_status status = rlx_stream_enter(stream);
+    rlx_status status = rlx_encoder_enter(stream);
     if (status) return status;
     host_copy copy = { .kind = RLX_PACKET_WRITE, .host = (void *)(uintptr_t)src };
-    return encode_host_copy(stream, &dst, &copy, rows, true);
+    return rlx_encoder_leave(stream, encode_host_copy(stream, &dst, &copy, rows, true));
 }
 
 rlx_status rlx_stream_read_rows(rlx_stream *stream, void *dst, rlx_range src, const rlx_rows *rows) {
-    rlx_status status = rlx_stream_enter(stream);
+    rlx_status status = rlx_encoder_enter(stream);
     if (status) return status;
     host_copy copy = { .kind = RLX_PACKET_READ, .host = dst };
-    return encode_host_copy(stream, &src, &copy, rows, true);
+    return rlx_encoder_leave(stream, encode_host_copy(stream, &src, &copy, rows, true));
 }
 
 static rlx_status encode_slot_copy(rlx_stream *stream, rlx_packet_kind kind, const rlx_range *range, uint32_t slot) {
-    rlx_status status = rlx_stream_enter(stream);
-    if (status) return status;
     if (!rlx_stream_records(stream))
         return rlx_fail(RLX_ERROR_ORDER, "slots are for streams opened with RLX_STREAM_RECORD");
     if (slot >= RLX_SLOT_MAX) return rlx_fail(RLX_ERROR_LIMIT, "slot %u; slots are below %d", slot, RLX_SLOT_MAX);
@@ -227,11 +230,13 @@ static rlx_status encode_slot_copy(rlx_stream *stream, rlx_packet_kind kind, con
 }
 
 rlx_status rlx_stream_write_slot(rlx_stream *stream, rlx_range dst, uint32_t slot) {
-    return encode_slot_copy(stream, RLX_PACKET_WRITE, &dst, slot);
+    rlx_status status = rlx_encoder_enter(stream);
+    return status ? status : rlx_encoder_leave(stream, encode_slot_copy(stream, RLX_PACKET_WRITE, &dst, slot));
 }
 
 rlx_status rlx_stream_read_slot(rlx_stream *stream, uint32_t slot, rlx_range src) {
-    return encode_slot_copy(stream, RLX_PACKET_READ, &src, slot);
+    rlx_status status = rlx_encoder_enter(stream);
+    return status ? status : rlx_encoder_leave(stream, encode_slot_copy(stream, RLX_PACKET_READ, &src, slot));
 }
 
 /* ---- Copy ---- */
@@ -323,15 +328,13 @@ static rlx_status encode_copy(rlx_stream *stream, const rlx_resolved *dst, const
 
 static rlx_status copy_ranges(rlx_stream *stream, const rlx_range *dst, const rlx_range *src, rlx_resolved *to,
                               rlx_resolved *from) {
-    rlx_status status = rlx_stream_enter(stream);
-    if (!status) status = sized_range(stream, dst, "dst", to);
-    if (!status) status = sized_range(stream, src, "src", from);
-    return status;
+    rlx_status status = sized_range(stream, dst, "dst", to);
+    return status ? status : sized_range(stream, src, "src", from);
 }
 
-rlx_status rlx_stream_copy(rlx_stream *stream, rlx_range dst, rlx_range src) {
+static rlx_status copy(rlx_stream *stream, const rlx_range *dst, const rlx_range *src) {
     rlx_resolved to, from;
-    rlx_status status = copy_ranges(stream, &dst, &src, &to, &from);
+    rlx_status status = copy_ranges(stream, dst, src, &to, &from);
     if (status) return status;
     if (to.size != from.size)
         return rlx_fail(RLX_ERROR_INVALID, "a copy of %llu bytes to %llu: the ranges must be of one size",
@@ -340,14 +343,24 @@ rlx_status rlx_stream_copy(rlx_stream *stream, rlx_range dst, rlx_range src) {
     return encode_copy(stream, &to, &from, &form);
 }
 
-rlx_status rlx_stream_copy_rows(rlx_stream *stream, rlx_range dst, rlx_range src, const rlx_rows *rows) {
+static rlx_status copy_rows(rlx_stream *stream, const rlx_range *dst, const rlx_range *src, const rlx_rows *rows) {
     rlx_resolved to, from;
     shape form;
-    rlx_status status = copy_ranges(stream, &dst, &src, &to, &from);
+    rlx_status status = copy_ranges(stream, dst, src, &to, &from);
     if (!status) status = rows_shape(rows, &form);
     if (!status) status = check_span("dst", &to, form.dst_span);
     if (!status) status = check_span("src", &from, form.src_span);
     return status ? status : encode_copy(stream, &to, &from, &form);
+}
+
+rlx_status rlx_stream_copy(rlx_stream *stream, rlx_range dst, rlx_range src) {
+    rlx_status status = rlx_encoder_enter(stream);
+    return status ? status : rlx_encoder_leave(stream, copy(stream, &dst, &src));
+}
+
+rlx_status rlx_stream_copy_rows(rlx_stream *stream, rlx_range dst, rlx_range src, const rlx_rows *rows) {
+    rlx_status status = rlx_encoder_enter(stream);
+    return status ? status : rlx_encoder_leave(stream, copy_rows(stream, &dst, &src, rows));
 }
 
 /* ---- Fill ---- */
@@ -386,22 +399,20 @@ static rlx_status append_fill(rlx_stream *stream, const rlx_resolved *dst, const
     return RLX_OK;
 }
 
-rlx_status rlx_stream_fill(rlx_stream *stream, rlx_range dst, uint32_t pattern, uint32_t pattern_size) {
+static rlx_status fill(rlx_stream *stream, const rlx_range *dst, uint32_t pattern, uint32_t pattern_size) {
     rlx_resolved to;
-    rlx_status status = rlx_stream_enter(stream);
-    if (!status) status = sized_range(stream, &dst, "dst", &to);
+    rlx_status status = sized_range(stream, dst, "dst", &to);
     if (!status) status = check_pattern(pattern_size, to.size);
     if (status) return status;
     shape form = plain_shape(to.size);
     return append_fill(stream, &to, &form, pattern, pattern_size);
 }
 
-rlx_status rlx_stream_fill_rows(rlx_stream *stream, rlx_range dst, uint32_t pattern, uint32_t pattern_size,
-                                const rlx_rows *rows) {
+static rlx_status fill_rows(rlx_stream *stream, const rlx_range *dst, uint32_t pattern, uint32_t pattern_size,
+                            const rlx_rows *rows) {
     rlx_resolved to;
     shape form;
-    rlx_status status = rlx_stream_enter(stream);
-    if (!status) status = sized_range(stream, &dst, "dst", &to);
+    rlx_status status = sized_range(stream, dst, "dst", &to);
     if (status) return status;
     if (!rows) return rlx_fail(RLX_ERROR_INVALID, "rows is NULL");
     rlx_rows own = *rows;
@@ -410,6 +421,17 @@ rlx_status rlx_stream_fill_rows(rlx_stream *stream, rlx_range dst, uint32_t patt
     if (!status) status = check_span("dst", &to, form.dst_span);
     if (!status) status = check_pattern(pattern_size, own.row_bytes);
     return status ? status : append_fill(stream, &to, &form, pattern, pattern_size);
+}
+
+rlx_status rlx_stream_fill(rlx_stream *stream, rlx_range dst, uint32_t pattern, uint32_t pattern_size) {
+    rlx_status status = rlx_encoder_enter(stream);
+    return status ? status : rlx_encoder_leave(stream, fill(stream, &dst, pattern, pattern_size));
+}
+
+rlx_status rlx_stream_fill_rows(rlx_stream *stream, rlx_range dst, uint32_t pattern, uint32_t pattern_size,
+                                const rlx_rows *rows) {
+    rlx_status status = rlx_encoder_enter(stream);
+    return status ? status : rlx_encoder_leave(stream, fill_rows(stream, &dst, pattern, pattern_size, rows));
 }
 
 /* ---- Host calls, timestamps, conditions ---- */
@@ -427,10 +449,11 @@ static rlx_status append_host_call(rlx_stream *stream, rlx_call_function functio
 }
 
 rlx_status rlx_stream_host_call(rlx_stream *stream, rlx_call_function function, void *user) {
-    rlx_status status = rlx_stream_enter(stream);
+    rlx_status status = rlx_encoder_enter(stream);
     if (status) return status;
-    if (!function) return rlx_fail(RLX_ERROR_INVALID, "rlx_stream_host_call: function is NULL");
-    return append_host_call(stream, function, user);
+    if (!function) status = rlx_fail(RLX_ERROR_INVALID, "rlx_stream_host_call: function is NULL");
+    else status = append_host_call(stream, function, user);
+    return rlx_encoder_leave(stream, status);
 }
 
 /* The timestamp of a device without a clock: a host call at the same place. */
@@ -439,12 +462,10 @@ static rlx_status read_clock(void *user) {
     return RLX_OK;
 }
 
-rlx_status rlx_stream_timestamp(rlx_stream *stream, uint64_t *ns) {
-    rlx_status status = rlx_stream_enter(stream);
-    if (status) return status;
+static rlx_status timestamp(rlx_stream *stream, uint64_t *ns) {
     if (!ns) return rlx_fail(RLX_ERROR_INVALID, "rlx_stream_timestamp: ns is NULL");
     if (!(stream->device->properties.can & RLX_CAN_DEVICE_CLOCK)) return append_host_call(stream, read_clock, ns);
-    status = rlx_encode_reserve(stream, 1);
+    rlx_status status = rlx_encode_reserve(stream, 1);
     if (status) return status;
     rlx_packet_timestamp *packet = rlx_batch_take(stream, sizeof *packet, _Alignof(rlx_packet_timestamp));
     if (!packet) return RLX_ERROR_OUT_OF_MEMORY;
@@ -454,13 +475,21 @@ rlx_status rlx_stream_timestamp(rlx_stream *stream, uint64_t *ns) {
     return RLX_OK;
 }
 
-rlx_status rlx_stream_condition(rlx_stream *stream, rlx_slot_ref slot) {
-    rlx_status status = rlx_stream_enter(stream);
-    if (status) return status;
+rlx_status rlx_stream_timestamp(rlx_stream *stream, uint64_t *ns) {
+    rlx_status status = rlx_encoder_enter(stream);
+    return status ? status : rlx_encoder_leave(stream, timestamp(stream, ns));
+}
+
+static rlx_status condition(rlx_stream *stream, rlx_slot_ref slot) {
     if (!rlx_stream_records(stream))
         return rlx_fail(RLX_ERROR_ORDER, "conditions are for streams opened with RLX_STREAM_RECORD");
     if (slot.plus_one > RLX_SLOT_MAX)
         return rlx_fail(RLX_ERROR_LIMIT, "slot %u; slots are below %d", slot.plus_one - 1, RLX_SLOT_MAX);
     stream->recorder.condition = slot;
     return RLX_OK;
+}
+
+rlx_status rlx_stream_condition(rlx_stream *stream, rlx_slot_ref slot) {
+    rlx_status status = rlx_encoder_enter(stream);
+    return status ? status : rlx_encoder_leave(stream, condition(stream, slot));
 }

@@ -75,8 +75,9 @@ static void find_packets(const rlx_fault *fault, const rlx_fault_place *place, c
                          const rlx_packet **last) {
     *first = fault->first ? fault->first : place->first;
     *last = fault->first ? (fault->last ? fault->last : fault->first) : *first;
-    if (fault->first || !*first) return;
-    for (uint64_t i = 1; i < place->count && (*last)->next; i++) *last = (*last)->next;
+    for (uint64_t i = 1; !fault->first && *first && i < place->count && (*last)->next; i++) *last = (*last)->next;
+    *first = rlx_validate_subject(*first);
+    *last = rlx_validate_subject(*last);
 }
 
 /* What to do stands at the end, and must not be what is cut. */
@@ -123,7 +124,11 @@ void rlx_fault_quote(rlx_fault *fault) {
     if (fault->status && !fault->message[0]) keep(fault->message, sizeof fault->message, rlx_error_aside());
 }
 
-rlx_failure_record *rlx_fault_record(const rlx_stream *stream, const rlx_fault *fault, const rlx_fault_place *place) {
+rlx_failure_record *rlx_fault_record(const rlx_stream *stream, const rlx_fault *reported,
+                                     const rlx_fault_place *place) {
+    rlx_fault own = *reported;
+    const rlx_fault *fault = &own;
+    bool found = stream->checks && rlx_validate_fault(place->first, place->count, &own);
     rlx_failure failure = { .status = fault->status, .batch = place->value, .vendor_code = fault->vendor_code };
     if (!is_error(failure.status)) {
         failure.status = RLX_ERROR_KERNEL;
@@ -142,6 +147,7 @@ rlx_failure_record *rlx_fault_record(const rlx_stream *stream, const rlx_fault *
                     : fault->help                          ? fault->help
                                                            : RLX_HELP_REOPEN;
     describe(&failure, stream, fault, first, last, help);
+    if (found) rlx_note(RLX_LOG_ERROR, "%s", failure.message);
     return rlx_failure_record_create(&failure, help);
 }
 

@@ -184,11 +184,11 @@ void rlx_kernel_destroy(rlx_kernel *kernel) {
 }
 
 void rlx_kernel_retain(rlx_kernel *kernel) {
-    if (kernel) rlx_object_retain(&kernel->object);
+    if (kernel) rlx_object_own(&kernel->object);
 }
 
 void rlx_kernel_release(rlx_kernel *kernel) {
-    if (kernel) rlx_object_release(&kernel->object);
+    if (kernel) rlx_object_disown(&kernel->object);
 }
 
 const rlx_kernel_properties *rlx_kernel_info(const rlx_kernel *kernel) { return kernel ? &kernel->properties : NULL; }

@@ -4,13 +4,25 @@
 #include "core.h"
 #include "program.h"
 #include "stream.h"
+#include "validate.h"
 
 void rlx_object_init(rlx_object *object, rlx_object_type type, rlx_device *device) {
     atomic_init(&object->refs, 1);
     object->type = (uint16_t)type;
     object->place = (uint16_t)(((uintptr_t)object >> 5 ^ (uintptr_t)object >> 14) & (RLX_HOLD_CACHE - 1));
     object->device = device;
-    rlx_device_retain(device);
+    rlx_device_hold(device);
+    if (device->checks) rlx_validate_object_open(object);
+}
+
+void rlx_object_own(rlx_object *object) {
+    if (object->device->checks) atomic_fetch_add(&object->users, 1);
+    rlx_object_retain(object);
+}
+
+void rlx_object_disown(rlx_object *object) {
+    if (object->device->checks) atomic_fetch_sub(&object->users, 1);
+    rlx_object_release(object);
 }
 
 bool rlx_object_try_retain(rlx_object *object) {
@@ -24,6 +36,7 @@ bool rlx_object_try_retain(rlx_object *object) {
 
 static void object_destroy(rlx_object *object) {
     rlx_device *device = object->device;
+    if (device->checks) rlx_validate_object_close(object);
     switch ((rlx_object_type)object->type) {
     case RLX_OBJECT_BUFFER: rlx_buffer_destroy((rlx_buffer *)object); break;
     case RLX_OBJECT_KERNEL: rlx_kernel_destroy((rlx_kernel *)object); break;
@@ -31,7 +44,7 @@ static void object_destroy(rlx_object *object) {
     case RLX_OBJECT_STAGING: rlx_staging_destroy(object); break;
     case RLX_OBJECT_STREAM: rlx_stream_destroy((rlx_stream *)object); break;
     }
-    rlx_device_release(device);
+    rlx_device_drop(device);
 }
 
 void rlx_object_release(rlx_object *object) {

@@ -131,15 +131,15 @@ static rlx_status copy_touches(rlx_program *program, const rlx_recorder *recorde
 
 static rlx_status create_at_backend(rlx_program *program) {
     rlx_device *device = program->properties.device;
+    bool prepares = device->backend.program_create && !device->checks; /* checks stand between commands */
     rlx_free(program->nodes.commands);
     program->nodes.commands = NULL;
-    if (!device->backend.program_create && !program->overlaps) { /* nobody will ask the graph */
+    if (!prepares && !program->overlaps) { /* nobody will ask the graph */
         rlx_nodes_free(&program->nodes);
         rlx_free(program->packets);
         program->packets = NULL;
     }
-    if (!device->backend.program_create) return RLX_OK;
-    if (!program->commands) return RLX_OK;
+    if (!prepares || !program->commands) return RLX_OK;
     rlx_error_clear();
     rlx_status status = device->backend.program_create(device->handle, &program->graph, &program->handle);
     return status ? rlx_fail_within(status, "%s: program '%s'", device->name, program->properties.label) : RLX_OK;
@@ -183,16 +183,14 @@ static void free_parts(rlx_program *program) {
     rlx_free(program);
 }
 
-rlx_status rlx_stream_finish(rlx_stream *stream, const rlx_program_desc *desc, rlx_program **result) {
+static rlx_status finish(rlx_stream *stream, const rlx_program_desc *desc, rlx_program **result) {
     static const rlx_program_desc defaults = { 0 };
-    rlx_status status = rlx_stream_enter(stream);
-    if (status) return status;
     if (!result) return rlx_fail(RLX_ERROR_INVALID, "rlx_stream_finish: program is NULL");
     if (!rlx_stream_records(stream))
         return rlx_fail(RLX_ERROR_ORDER,
                         "rlx_stream_finish: the stream does not record; open one with RLX_STREAM_RECORD");
     if (!desc) desc = &defaults;
-    status = rlx_check_next(desc->next, "rlx_program_desc");
+    rlx_status status = rlx_check_next(desc->next, "rlx_program_desc");
     if (!status) status = rlx_device_check_lost(stream->device);
     if (status) return status;
 
@@ -219,12 +217,18 @@ rlx_status rlx_stream_finish(rlx_stream *stream, const rlx_program_desc *desc, r
     rlx_object_init(&program->object, RLX_OBJECT_PROGRAM, stream->device);
     if (batch) {
         program->held = batch->held;
+        program->notes = batch->notes;
         program->chunks = batch->chunks; /* they hold the batch itself */
     }
     stream->current = NULL;
     rlx_recorder_reset(&stream->recorder);
     *result = program;
     return RLX_OK;
+}
+
+rlx_status rlx_stream_finish(rlx_stream *stream, const rlx_program_desc *desc, rlx_program **program) {
+    rlx_status status = rlx_encoder_enter(stream);
+    return status ? status : rlx_encoder_leave(stream, finish(stream, desc, program));
 }
 
 /* ---- Life ---- */
@@ -239,11 +243,11 @@ void rlx_program_destroy(rlx_program *program) {
 }
 
 void rlx_program_retain(rlx_program *program) {
-    if (program) rlx_object_retain(&program->object);
+    if (program) rlx_object_own(&program->object);
 }
 
 void rlx_program_release(rlx_program *program) {
-    if (program) rlx_object_release(&program->object);
+    if (program) rlx_object_disown(&program->object);
 }
 
 const rlx_program_properties *rlx_program_info(const rlx_program *program) {

@@ -19,6 +19,7 @@
 
 #include "batch.h"
 #include "graph.h"
+#include "validate.h"
 
 /* Below bit 63 there are no host addresses from 2^61 up. */
 #define RLX_SPACE_HOST (UINT64_C(1) << 61)  /* to 2^62: host memory, for host slots */
@@ -156,6 +157,7 @@ struct rlx_program {
     rlx_packet *first;     /* the commands in recorded order, linked by next */
     rlx_chunk_list chunks; /* that they lie in */
     rlx_held *held;        /* what they use */
+    rlx_validate_notes notes; /* of them */
     uint32_t commands;
     uint32_t slot_count;
     uint32_t slot_limit;   /* the highest slot's number + 1 */

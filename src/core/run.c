@@ -103,8 +103,10 @@ static size_t packet_size(const rlx_packet *packet) {
 typedef struct expansion {
     rlx_stream *stream;
     const rlx_run_values *values;
-    bool records;              /* the copies outlive the program: they share nothing with it */
-    rlx_packet *first, **last; /* linked by next; `index` is still that of the program */
+    bool records;                        /* the copies outlive the program: they share nothing with it */
+    rlx_packet *first, **last;           /* linked by next; `index` is still that of the program */
+    rlx_validate_notes notes;            /* of the copies, */
+    const rlx_validate_note *notes_from; /* made from the program's up to here */
 } expansion;
 
 /* The fixups of one command. */
@@ -238,6 +240,16 @@ static bool copy_source(rlx_stream *stream, rlx_packet_host_copy *packet) {
     return source != NULL;
 }
 
+/* For validation: what it reads of the host, and its uses, those of slots among them. */
+static rlx_status note_copy(expansion *e, const rlx_packet *packet, const rlx_packet *copy, fixups own) {
+    rlx_status status = rlx_validate_copy(e->stream, &e->notes, &e->notes_from, packet, copy);
+    for (const rlx_fixup *f = own.first; !status && f < own.end; f++)
+        if (f->kind == RLX_FIXUP_USE)
+            status = rlx_validate_use(e->stream, &e->notes, copy, &e->values->states[f->slot].range,
+                                      (rlx_access)f->access, f->arg);
+    return status;
+}
+
 /* One command, unless it is skipped in this run. */
 static rlx_status copy_command(expansion *e, const rlx_packet *packet, fixups own) {
     bool patched = has_fixup(own, RLX_FIXUP_ARG_RANGE) || has_fixup(own, RLX_FIXUP_ARG_VALUE);
@@ -257,6 +269,8 @@ static rlx_status copy_command(expansion *e, const rlx_packet *packet, fixups ow
     for (const rlx_fixup *f = own.first; f < own.end; f++)
         if (f->kind != RLX_FIXUP_ARG_VALUE || !e->records || !rlx_lie("nested-runs-lose-values"))
             rlx_fixup_apply(f, copy, &e->values->states[f->slot]);
+    rlx_status status = e->stream->checks ? note_copy(e, packet, copy, own) : RLX_OK;
+    if (status) return status;
     *e->last = copy;
     e->last = &copy->next;
     return RLX_OK;
@@ -350,11 +364,13 @@ static void append_commands(const expansion *e) {
         if (packet == e->first) rlx_batch_append(e->stream, packet);
         else rlx_batch_append_part(e->stream, packet); /* to the caller the run is one command */
     }
+    rlx_validate_notes_append(&e->stream->current->notes, &e->notes);
 }
 
 static rlx_status expand(rlx_stream *stream, rlx_program *program, const rlx_run_values *values) {
     expansion e = { .stream = stream, .values = values, .records = rlx_stream_records(stream) };
     e.last = &e.first;
+    e.notes_from = values->program->notes.first;
     rlx_batch_run *turn = NULL;
     if (stream->current->count + program->commands >= UINT32_MAX)
         return rlx_fail(RLX_ERROR_LIMIT, "more than 2^32 commands in a batch: submit in between");
@@ -408,12 +424,10 @@ static rlx_status check_run(const rlx_stream *stream, const rlx_program *program
     return rlx_check_next(run->next, "rlx_run");
 }
 
-rlx_status rlx_stream_run(rlx_stream *stream, rlx_program *program, const rlx_run *run) {
+static rlx_status encode_run(rlx_stream *stream, rlx_program *program, const rlx_run *run) {
     static const rlx_run none = { 0 };
-    rlx_status status = rlx_stream_enter(stream);
-    if (status) return status;
     if (!run) run = &none;
-    status = check_run(stream, program, run);
+    rlx_status status = check_run(stream, program, run);
     if (status) return status;
     if (!rlx_stream_batch(stream)) return RLX_ERROR_OUT_OF_MEMORY;
     mark before = mark_batch(stream);
@@ -430,4 +444,9 @@ rlx_status rlx_stream_run(rlx_stream *stream, rlx_program *program, const rlx_ru
     bool alone = stream->flags & (RLX_STREAM_ISOLATE | RLX_STREAM_RECORD);
     return program->handle && !alone ? append_run(stream, program, values, run->label)
                                      : expand(stream, program, values);
+}
+
+rlx_status rlx_stream_run(rlx_stream *stream, rlx_program *program, const rlx_run *run) {
+    rlx_status status = rlx_encoder_enter(stream);
+    return status ? status : rlx_encoder_leave(stream, encode_run(stream, program, run));
 }

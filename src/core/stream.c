@@ -10,6 +10,11 @@ rlx_status rlx_stream_enter_specially(rlx_stream *stream) {
     return rlx_device_enter(stream->device);
 }
 
+rlx_status rlx_encoder_enter_specially(rlx_stream *stream) {
+    rlx_status status = rlx_stream_enter_specially(stream);
+    return status || !stream->checks ? status : rlx_validate_enter(stream);
+}
+
 /* ---- Life ---- */
 
 static void list_stream(rlx_stream *stream) {
@@ -72,15 +77,26 @@ rlx_status rlx_stream_create(rlx_device *device, const rlx_stream_desc *desc, rl
     rlx_object_init(&stream->object, RLX_OBJECT_STREAM, device);
     if (stream->timeline) list_stream(stream);
     if (stream->timeline && rlx_tracing()) rlx_trace_stream_open(stream);
-    status = rlx_device_check_lost(device); /* again: whoever lost it may have looked through the list before */
+    if (device->checks) status = rlx_validate_stream_open(stream);
+    if (!status)
+        status = rlx_device_check_lost(device); /* again: whoever lost it may have looked through the list before */
     if (status) rlx_object_release(&stream->object);
     else *result = stream;
     return status;
 }
 
+static void discard(rlx_stream *stream) {
+    rlx_recorder_reset(&stream->recorder); /* a condition can be set before the first command */
+    rlx_batch_state *batch = stream->current;
+    if (!batch) return;
+    stream->current = NULL;
+    rlx_batch_unhold(batch);
+    rlx_batch_unref(batch);
+}
+
 void rlx_stream_release(rlx_stream *stream) {
     if (!stream || rlx_forked()) return;
-    rlx_stream_discard(stream);
+    discard(stream);
     if (rlx_lie("release-cancels") && rlx_stream_cancel(stream)) return;
     if (stream->timeline) {
         rlx_lock(&stream->timeline->lock);
@@ -88,7 +104,7 @@ void rlx_stream_release(rlx_stream *stream) {
         rlx_unlock(&stream->timeline->lock);
         if (stream->device->caller_driven) rlx_stream_kick(stream); /* the last caller is going */
     }
-    rlx_object_release(&stream->object);
+    rlx_object_disown(&stream->object);
 }
 
 /* No batch is left: each of them held the stream. */
@@ -99,6 +115,7 @@ void rlx_stream_destroy(rlx_stream *stream) {
         rlx_timeline_close(stream->timeline);
         rlx_trace_stream_close(stream);
     }
+    rlx_validate_stream_close(stream);
     rlx_recorder_clear(&stream->recorder);
     rlx_chunk_pool_clear(&stream->pool);
     rlx_free(stream);
@@ -108,12 +125,9 @@ void rlx_stream_destroy(rlx_stream *stream) {
 
 void rlx_stream_discard(rlx_stream *stream) {
     if (!stream || rlx_forked()) return;
-    rlx_recorder_reset(&stream->recorder); /* a condition can be set before the first command */
-    rlx_batch_state *batch = stream->current;
-    if (!batch) return;
-    stream->current = NULL;
-    rlx_batch_unhold(batch);
-    rlx_batch_unref(batch);
+    if (stream->checks && rlx_validate_enter(stream)) return; /* another thread encodes: that was told */
+    discard(stream);
+    if (stream->checks) rlx_validate_leave(stream);
 }
 
 rlx_dependency *rlx_batch_dependency(rlx_stream *stream) {
@@ -124,14 +138,12 @@ rlx_dependency *rlx_batch_dependency(rlx_stream *stream) {
     return dependency;
 }
 
-rlx_status rlx_stream_depend(rlx_stream *stream, rlx_point point) {
-    rlx_status status = rlx_stream_enter(stream);
-    if (status) return status;
+static rlx_status depend(rlx_stream *stream, rlx_point point) {
     if (rlx_stream_records(stream) && rlx_lie("recordings-may-depend")) return RLX_OK;
     if (rlx_stream_records(stream))
         return rlx_fail(RLX_ERROR_ORDER, "rlx_stream_depend: a recording has no place in time; depend where it is run");
     rlx_failure_record *record = NULL;
-    status = rlx_point_look(point, NULL, &record);
+    rlx_status status = rlx_point_look(point, NULL, &record);
     if (record) status = RLX_NOT_READY; /* a failure, whatever its status: submit will find it */
     rlx_failure_record_release(record);
     if (status == RLX_OK || rlx_lie("depend-ignored")) return RLX_OK;
@@ -147,23 +159,39 @@ rlx_status rlx_stream_depend(rlx_stream *stream, rlx_point point) {
     return RLX_OK;
 }
 
-rlx_status rlx_stream_submit(rlx_stream *stream, rlx_point *point) {
-    rlx_status status = rlx_stream_enter(stream);
-    if (status) return status;
+rlx_status rlx_stream_depend(rlx_stream *stream, rlx_point point) {
+    rlx_status status = rlx_encoder_enter(stream);
+    return status ? status : rlx_encoder_leave(stream, depend(stream, point));
+}
+
+/* Ends the encoding: from then on the stream can be encoded on again, in a callback of this very batch, say. *batch is
+ * NULL if there was nothing to hand over, and the point is made. */
+static rlx_status take_batch(rlx_stream *stream, rlx_batch_state **batch, rlx_point *made) {
+    *batch = NULL;
     if (rlx_stream_records(stream))
         return rlx_fail(RLX_ERROR_ORDER,
                         "rlx_stream_submit: the stream records; finish it and run the program on another");
-    rlx_point made;
-    if (!stream->current && rlx_stream_submit_fence(stream, &made)) {
-        if (rlx_tracing()) rlx_trace_submit(stream, rlx_platform_clock_ns(), made, 0);
-        if (point) *point = made;
+    if (!stream->current && rlx_stream_submit_fence(stream, made)) {
+        if (rlx_tracing()) rlx_trace_submit(stream, rlx_platform_clock_ns(), *made, 0);
         return RLX_OK;
     }
-    rlx_batch_state *batch = rlx_stream_batch(stream);
-    if (!batch) return RLX_ERROR_OUT_OF_MEMORY;
-    rlx_failure_record *failing;
+    if (!rlx_stream_batch(stream)) return RLX_ERROR_OUT_OF_MEMORY;
+    rlx_status status = stream->checks ? rlx_validate_batch(stream) : RLX_OK;
+    if (status) return status;
+    *batch = stream->current;
     stream->current = NULL;
-    made = rlx_batch_submit(batch, &failing);
+    return RLX_OK;
+}
+
+rlx_status rlx_stream_submit(rlx_stream *stream, rlx_point *point) {
+    rlx_batch_state *batch;
+    rlx_failure_record *failing = NULL;
+    rlx_point made;
+    rlx_status status = rlx_encoder_enter(stream);
+    if (status) return status;
+    status = rlx_encoder_leave(stream, take_batch(stream, &batch, &made));
+    if (status) return status;
+    if (batch) made = rlx_batch_submit(batch, &failing);
     if (point) *point = made;
     while (rlx_lie("submit-waits") && rlx_point_wait(made, RLX_SECOND) == RLX_TIMEOUT) continue;
     if (!failing || rlx_lie("failed-stream-submits")) return RLX_OK;

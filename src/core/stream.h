@@ -11,6 +11,7 @@
 #include "program.h"
 #include "timeline.h"
 #include "trace.h"
+#include "validate.h"
 
 typedef struct rlx_batch_state rlx_batch_state;
 
@@ -45,6 +46,7 @@ struct rlx_batch_state {
     rlx_held *held;
     rlx_dependency *dependencies;
     rlx_batch_run *runs;
+    rlx_validate_notes notes;
     uint64_t value;   /* on the timeline; 0 while it is being encoded */
     rlx_packet *rest; /* not handed over yet */
     uint64_t rest_count;
@@ -65,6 +67,7 @@ typedef enum rlx_pump_state { RLX_PUMP_IDLE = 0, RLX_PUMP_LISTED, RLX_PUMP_AGAIN
 struct rlx_stream {
     rlx_object object;
     rlx_device *device;     /* = object.device */
+    rlx_stream_checks *checks; /* validate.h; NULL: off */
     rlx_timeline *timeline; /* NULL on a recording stream, as is handle */
     void *handle;           /* the backend's own */
     rlx_stream_sink sink;   /* what the backend reports to: its address leads back to the stream */
@@ -101,11 +104,22 @@ struct rlx_stream {
 };
 
 /* ---- stream.c ---- */
-/* At the head of every encoding call: the checks of rlx_device_enter, and NULL. */
+/* At the head of every call: the checks of rlx_device_enter, and NULL. */
 rlx_status rlx_stream_enter_specially(rlx_stream *stream);
 static inline rlx_status rlx_stream_enter(rlx_stream *stream) {
     bool used = atomic_load_explicit(&rlx_library_state, memory_order_relaxed) == RLX_LIBRARY_USED;
     return used && stream && !stream->device->owner ? RLX_OK : rlx_stream_enter_specially(stream);
+}
+/* The same at the head of every encoding call, which then is for one thread at a time until it leaves: RLX_ERROR_THREAD
+ * if validation sees another one there. Nests. */
+rlx_status rlx_encoder_enter_specially(rlx_stream *stream);
+static inline rlx_status rlx_encoder_enter(rlx_stream *stream) {
+    bool used = atomic_load_explicit(&rlx_library_state, memory_order_relaxed) == RLX_LIBRARY_USED;
+    return used && stream && !stream->device->special ? RLX_OK : rlx_encoder_enter_specially(stream);
+}
+static inline rlx_status rlx_encoder_leave(rlx_stream *stream, rlx_status status) {
+    if (stream->checks) rlx_validate_leave(stream);
+    return status;
 }
 /* Whether the batch being encoded holds an object for sure. There is one. */
 static inline bool rlx_stream_holds(const rlx_stream *stream, const rlx_object *object) {

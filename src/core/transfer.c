@@ -26,12 +26,15 @@ static rlx_status follow(rlx_stream *stream, rlx_stream *other) {
 }
 
 static rlx_status check_stream(rlx_stream *stream, const char *name) {
-    rlx_status status = rlx_stream_enter(stream);
-    if (status) return rlx_fail_within(status, "rlx_transfer: %s", name);
     if (rlx_stream_records(stream)) return rlx_fail(RLX_ERROR_ORDER, "rlx_transfer: %s records", name);
     if (stream->current && (stream->current->count || stream->current->dependencies))
         return rlx_fail(RLX_ERROR_ORDER, "rlx_transfer: %s has commands pending; submit or discard them first", name);
     return RLX_OK;
+}
+
+/* What a transfer writes comes from memory that commands write: no user has borrowed it to us. */
+static void forget_sources(rlx_stream *stream) {
+    if (stream->current) stream->current->notes = (rlx_validate_notes){ NULL, NULL };
 }
 
 static bool failing(rlx_stream *stream) {
@@ -65,6 +68,7 @@ static rlx_status move(rlx_stream *mover, rlx_stream *other, const rlx_resolved 
     bool same = mover == other;
     /* Everything that needs memory comes before the first submit. */
     rlx_status status = encode_move(mover, dst, src);
+    forget_sources(mover);
     if (!status && !same) status = follow(mover, other);
     if (!status && !same && (!rlx_stream_batch(other) || !rlx_batch_dependency(other)))
         status = RLX_ERROR_OUT_OF_MEMORY;
@@ -90,14 +94,14 @@ typedef struct staging {
 
 void rlx_staging_destroy(rlx_object *object) {
     staging *used = (staging *)object;
-    rlx_host_free(object->device, used->memory);
+    rlx_device_host_free(object->device, used->memory);
     rlx_free(used);
 }
 
 static rlx_status staging_create(rlx_device *device, uint64_t size, staging **result) {
     staging *made = rlx_allocate(sizeof *made);
     if (!made) return rlx_fail_memory("a transfer");
-    rlx_status status = rlx_host_alloc(device, size, &made->memory);
+    rlx_status status = rlx_device_host_alloc(device, size, &made->memory);
     if (status) {
         rlx_free(made);
         return status;
@@ -118,6 +122,7 @@ static rlx_status stage(rlx_stream *dst_stream, const rlx_resolved *dst, rlx_str
         status = rlx_stream_read(src_stream, middle->memory, rlx_part(src->buffer, src->place.offset, src->size));
     if (!status)
         status = rlx_stream_write(dst_stream, rlx_part(dst->buffer, dst->place.offset, dst->size), middle->memory, 0);
+    forget_sources(dst_stream);
     if (!status) status = follow(src_stream, dst_stream);
     if (!status && !rlx_batch_dependency(dst_stream)) status = RLX_ERROR_OUT_OF_MEMORY;
     rlx_object_release(&middle->object);
@@ -133,8 +138,8 @@ static rlx_status stage(rlx_stream *dst_stream, const rlx_resolved *dst, rlx_str
     return status;
 }
 
-rlx_status rlx_transfer(rlx_stream *dst_stream, rlx_range dst, rlx_stream *src_stream, rlx_range src,
-                        rlx_point *moved) {
+static rlx_status transfer(rlx_stream *dst_stream, rlx_range dst, rlx_stream *src_stream, rlx_range src,
+                           rlx_point *moved) {
     rlx_resolved to, from;
     rlx_point unused;
     rlx_status status = check_stream(dst_stream, "dst_stream");
@@ -152,6 +157,21 @@ rlx_status rlx_transfer(rlx_stream *dst_stream, rlx_range dst, rlx_stream *src_s
     if (failing(src_stream)) return rlx_stream_submit(src_stream, moved);
     if (dst_stream->device == src_stream->device || from.place.host)
         return move(dst_stream, src_stream, &to, &from, moved);
-    if (to.place.host) return move(src_stream, dst_stream, &to, &from, moved);
-    return stage(dst_stream, &to, src_stream, &from, moved);
+    if (!to.place.host) return stage(dst_stream, &to, src_stream, &from, moved);
+    if (to.buffer->checks) rlx_validate_expose(to.buffer); /* the other device writes it */
+    return move(src_stream, dst_stream, &to, &from, moved);
+}
+
+static rlx_status enter(rlx_stream *stream, const char *name) {
+    rlx_status status = rlx_encoder_enter(stream);
+    return status ? rlx_fail_within(status, "rlx_transfer: %s", name) : RLX_OK;
+}
+
+rlx_status rlx_transfer(rlx_stream *dst_stream, rlx_range dst, rlx_stream *src_stream, rlx_range src,
+                        rlx_point *moved) {
+    rlx_status status = enter(dst_stream, "dst_stream");
+    if (status) return status;
+    status = enter(src_stream, "src_stream");
+    if (!status) status = rlx_encoder_leave(src_stream, transfer(dst_stream, dst, src_stream, src, moved));
+    return rlx_encoder_leave(dst_stream, status);
 }

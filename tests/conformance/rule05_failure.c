@@ -43,7 +43,7 @@ static void what_is_no_error_is_a_failure_all_the_same(conform_test *t) {
         conform_fail(t, s, statuses[i]);
         rlx_point point = submit_failing(t, s);
         rlx_status status = rlx_point_wait(point, t->patience);
-        CHECK(t, status >= RLX_ERROR_INVALID && (int)status <= RLX_ERROR_VERSION,
+        CHECK(t, status >= RLX_ERROR_INVALID && (int)status <= RLX_ERROR_VALIDATION,
               "a host call that returns %d fails its batch with an error; the wait returned %d", (int)statuses[i],
               (int)status);
     }
