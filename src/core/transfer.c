@@ -32,9 +32,10 @@ static rlx_status check_stream(rlx_stream *stream, const char *name) {
     return RLX_OK;
 }
 
-/* What a transfer writes comes from memory that commands write: no user has borrowed it to us. */
-static void forget_sources(rlx_stream *stream) {
-    if (stream->current) stream->current->notes = (rlx_validate_notes){ NULL, NULL };
+/* For validation: a transfer copies, also what is undefined, and its host memory is nobody's whom we have borrowed it
+ * from. */
+static void mark_transfer(rlx_stream *stream) {
+    if (stream->current) stream->current->transfer = true;
 }
 
 static bool failing(rlx_stream *stream) {
@@ -68,7 +69,7 @@ static rlx_status move(rlx_stream *mover, rlx_stream *other, const rlx_resolved 
     bool same = mover == other;
     /* Everything that needs memory comes before the first submit. */
     rlx_status status = encode_move(mover, dst, src);
-    forget_sources(mover);
+    mark_transfer(mover);
     if (!status && !same) status = follow(mover, other);
     if (!status && !same && (!rlx_stream_batch(other) || !rlx_batch_dependency(other)))
         status = RLX_ERROR_OUT_OF_MEMORY;
@@ -122,7 +123,8 @@ static rlx_status stage(rlx_stream *dst_stream, const rlx_resolved *dst, rlx_str
         status = rlx_stream_read(src_stream, middle->memory, rlx_part(src->buffer, src->place.offset, src->size));
     if (!status)
         status = rlx_stream_write(dst_stream, rlx_part(dst->buffer, dst->place.offset, dst->size), middle->memory, 0);
-    forget_sources(dst_stream);
+    mark_transfer(src_stream);
+    mark_transfer(dst_stream);
     if (!status) status = follow(src_stream, dst_stream);
     if (!status && !rlx_batch_dependency(dst_stream)) status = RLX_ERROR_OUT_OF_MEMORY;
     rlx_object_release(&middle->object);

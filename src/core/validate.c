@@ -204,7 +204,9 @@ static rlx_status before(const rlx_step *step) {
         write_bits(step, &write->device, write->rows, write->row_bytes, write->device_stride);
         break;
     }
-    case RLX_PACKET_READ: status = read_bits(step, (const rlx_packet_host_copy *)packet); break;
+    case RLX_PACKET_READ:
+        if (!step->transfer) status = read_bits(step, (const rlx_packet_host_copy *)packet);
+        break;
     case RLX_PACKET_DISPATCH: status = dispatch_bits(step); break;
     case RLX_PACKET_HOST_CALL: step->stream->exposed = true; break;
     case RLX_PACKET_TIMESTAMP:
@@ -287,6 +289,7 @@ static rlx_step *make_step(rlx_stream *stream, rlx_finding *finding, const rlx_p
                         .stream = stream->checks,
                         .finding = finding,
                         .before = before,
+                        .transfer = stream->current->transfer,
                         .packet = packet };
     return step;
 }

@@ -113,6 +113,7 @@ typedef struct rlx_step {
     rlx_stream_checks *stream;
     rlx_finding *finding;
     const rlx_packet *before, *packet; /* the commands on either side; NULL: none */
+    bool transfer;                     /* of a transfer: what it reads need not have been written */
     const rlx_validate_note *notes;    /* of `packet`, the first; NULL: none */
 } rlx_step;
 

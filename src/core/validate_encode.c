@@ -160,7 +160,7 @@ rlx_status rlx_validate_source(rlx_stream *stream, rlx_validate_notes *notes, co
 
 rlx_status rlx_validate_source_after(const rlx_step *step) {
     const rlx_packet_host_copy *packet = (const rlx_packet_host_copy *)step->packet;
-    if (!step->notes || digest(packet) == step->notes->digest) return RLX_OK;
+    if (!step->notes || step->transfer || digest(packet) == step->notes->digest) return RLX_OK;
     if (host_changed(step->notes, host_span(packet))) return RLX_OK;
     return rlx_finding_set(
         step->finding, RLX_ERROR_VALIDATION, step->packet,

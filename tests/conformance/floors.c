@@ -215,6 +215,7 @@ static void one_binding_has_128_mib(conform_test *t) {
     rlx_stream *s = conform_stream(t, 0);
     rlx_buffer *x = large_buffer(t, 128 * MIB + 256);
     uint32_t last = (uint32_t)(128 * MIB / 4) - 1;
+    CHECK_OK(t, rlx_stream_fill(s, rlx_part(x, 256, 128 * MIB), 0, 4)); /* as poke declares that it reads them */
     poke(t, s, rlx_part(x, 256, 128 * MIB), 0, 11);
     poke(t, s, rlx_part(x, 256, 128 * MIB), last, 22);
     poke(t, s, rlx_part(x, 256, 128 * MIB), last / 2, 33);

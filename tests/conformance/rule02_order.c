@@ -40,6 +40,7 @@ static void a_slow_command_is_not_overtaken(conform_test *t) {
     rlx_buffer *x = conform_buffer(t, SIZE), *y = conform_buffer(t, SIZE);
     uint32_t *first = conform_memory(t, SIZE), *second = conform_memory(t, SIZE);
     uint32_t slow = conform_affine_word(1, 3, 1, SLOW);
+    conform_set(t, rlx_whole(x), 0);
     for (int round = 0; round < 3; round++) {
         conform_affine(t, s, rlx_whole(x), 0, 1, 1); /* all ones */
         conform_affine(t, s, rlx_whole(x), 3, 1, SLOW);

@@ -68,6 +68,7 @@ static void wait_covers_the_last_command(conform_test *t) {
     rlx_stream *s = conform_stream(t, 0);
     rlx_buffer *x = conform_buffer(t, SIZE);
     atomic_uint *ended = conform_counter(t);
+    conform_set(t, rlx_whole(x), 0);
     for (uint32_t i = 1; i <= 20; i++) {
         rlx_point point;
         conform_affine(t, s, rlx_whole(x), 1, 1, 1);

@@ -59,6 +59,8 @@ static void a_released_use_lives_until_its_work_ends(conform_test *t) {
     const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(x)), rlx_arg_u32(0), rlx_arg_u32(5), rlx_arg_u32(64),
                              rlx_arg_u32(1) };
     const rlx_use uses[] = { { rlx_whole(used), RLX_READ_WRITE } };
+    conform_set(t, rlx_whole(x), 0);
+    conform_set(t, rlx_whole(used), 0);
     conform_gate_hold(t, gate, s);
     CHECK_OK(t, rlx_stream_dispatch(
                     s, conform_kernel_of(t, t->device, CONFORM_AFFINE),

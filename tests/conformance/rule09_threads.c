@@ -204,6 +204,7 @@ static void other_threads_wait_cancel_and_recover(conform_test *t) {
     bystanders *b = conform_memory(t, sizeof *b);
     rlx_buffer *x = conform_buffer(t, 256);
     b->s = conform_stream(t, 0);
+    conform_set(t, rlx_whole(x), 0);
     conform_thread *threads[3];
     for (int i = 0; i < 3; i++) threads[i] = conform_thread_start(t, stand_by, b);
     uint64_t before = 0, end = conform_now_ns() + 300 * RLX_MILLISECOND;

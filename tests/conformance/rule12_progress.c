@@ -19,6 +19,7 @@ static void work_ends_with_nobody_waiting(conform_test *t) {
     conform_gate *gate = conform_gate_closed(t);
     atomic_uint *calls = conform_counter(t);
     rlx_point point;
+    conform_set(t, rlx_whole(x), 0);
     conform_affine(t, a, rlx_whole(x), 1, 1, 1);
     conform_count(t, a, calls);
     CHECK_OK(t, rlx_stream_submit(a, NULL));
@@ -252,6 +253,7 @@ static void a_caller_driven_device_starts_no_thread(conform_test *t) {
     CHECK_OK(t, rlx_stream_fill(recording, rlx_whole(x), 1, 4));
     conform_affine(t, recording, rlx_whole(x), 1, 1, 2);
     CHECK_OK(t, rlx_stream_finish(recording, NULL, &program));
+    CHECK_OK(t, rlx_stream_fill(s, rlx_whole(x), 0, 4));
     for (int i = 0; i < 10; i++) {
         conform_affine(t, s, rlx_whole(x), 1, 1, 2);
         CHECK_OK(t, rlx_stream_run(s, program, NULL));

@@ -268,6 +268,8 @@ static void crossed_runs_do_not_deadlock(conform_test *t) {
     rlx_buffer *x = conform_buffer(t, SIZE), *y = conform_buffer(t, SIZE);
     room *first = conform_memory(t, sizeof *first), *second = conform_memory(t, sizeof *second);
     rlx_program *p = record_room(t, first, x), *q = record_room(t, second, y);
+    conform_set(t, rlx_whole(x), 0);
+    conform_set(t, rlx_whole(y), 0);
     for (int i = 0; i < 50; i++) {
         CHECK_OK(t, rlx_stream_run(a, p, NULL));
         CHECK_OK(t, rlx_stream_run(b, q, NULL));
@@ -308,7 +310,8 @@ static void a_run_that_failed_or_was_dropped_is_over(conform_test *t) {
         uint32_t runs = atomic_load(&r->runs);
         CHECK(t, runs == 1 || (runs == 2 && !cancelled), "b's run, and a's at most if it wasn't cancelled; got %u",
               runs);
-        CHECK_EQUAL(t, atomic_load(&r->crowded), 0);
+        bool cut = atomic_load(&r->inside) == 1; /* a's run was dropped in the middle, and nobody left the room */
+        CHECK(t, atomic_load(&r->crowded) == 0 || (cut && !cancelled), "no run overlaps another");
         conform_gate_check(t, gate, "the next run goes on");
         conform_gate_open(gate);
     }

@@ -195,6 +195,7 @@ static void a_run_inside_a_program_keeps_its_values(conform_test *t) {
     rlx_buffer *x = conform_buffer(t, SIZE);
     const rlx_arg args[] = { rlx_arg_buffer(rlx_whole(x)), rlx_arg_u32(10), rlx_arg_slot(0), rlx_arg_u32(WORDS),
                              rlx_arg_u32(1) };
+    conform_set(t, rlx_whole(x), 0);
     CHECK_OK(t, rlx_stream_dispatch(recording, affine(t),
                                     &(rlx_dispatch){ .groups = { WORDS / 64 }, .args = args, .arg_count = 5 }));
     rlx_program *inner = conform_finish(t, recording);

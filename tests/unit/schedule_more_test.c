@@ -246,7 +246,7 @@ static void a_failure_is_told_whatever_its_status(void) {
 }
 
 static void what_is_no_failure_is_not_taken_for_one_nor_for_success(void) {
-    static const int numbers[] = { RLX_NOT_READY, RLX_TIMEOUT, 22, 1000, -1 };
+    static const int numbers[] = { RLX_NOT_READY, RLX_TIMEOUT, RLX_ERROR_VALIDATION + 1, 1000, -1 };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         rlx_device *device = fake_device("fake");
         rlx_stream *a = fake_stream_create(device, 0), *b = fake_stream_create(device, 0);
