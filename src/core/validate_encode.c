@@ -86,7 +86,7 @@ static struct {
     rlx_mutex lock;         /* guards all below, and takes no other */
     uint64_t reads;
     rlx_span spans[READS]; /* of READ n: at n % READS */
-} host = { .lock = RLX_MUTEX_INIT };
+} host;
 
 static rlx_span host_span(const rlx_packet_host_copy *packet) {
     uint64_t begin = (uint64_t)(uintptr_t)packet->host;

@@ -14,7 +14,7 @@ enum { BYTES = 256, FAILS = 1000 /* of a misdeed's bytes: one is written, and th
 static struct {
     rlx_mutex lock;
     char text[4096];
-} lines = { .lock = RLX_MUTEX_INIT };
+} lines;
 
 static void keep_line(void *user, rlx_log_level level, const char *text) {
     (void)user;
