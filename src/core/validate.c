@@ -11,20 +11,21 @@
  * done where commands are encoded but for what only that moment knows (validate_encode.c), and nothing at all when
  * validation is off: `checks` are NULL then, and that is asked once for each call at most.
  *
- * PROGRAMS. The backend prepares no graph of them: each run is put into the batch command by command, as it is on devices
- * that prepare none, and is checked there like anything else.
+ * PROGRAMS. The backend prepares no graph of them: each run is put into the batch command by command, as it is on
+ * devices that prepare none, and is checked there like anything else.
  *
  * WHAT IS LOOKED FOR
  *
- *     never written    Each byte of each buffer has a bit: has anything been stored there? WRITE, FILL and a dispatch's
- *                      written arguments set it before they run, so after a failure what they may have left counts. COPY
- *                      carries the bits along, as copying what is undefined is no mistake: padding is copied. Using it is:
- *                      a dispatch that declares to read a range of which a byte was never written (declared access is the
- *                      truth, rule 15), a READ to the host. Any device; an eighth of the memory of its buffers.
- *     kernels          What a dispatch may not write is copied before it and compared after it: arguments and uses that it
- *                      only reads, values, and what lies beside its written arguments in their buffers. Blocks are larger
- *                      than buffers by a guard at either end. Devices with RLX_BACKEND_HOST_MEMORY; for each stream as much
- *                      memory as its largest dispatch reads.
+ *     never written    Each byte of each buffer has a bit: has anything been stored there? WRITE, FILL and a
+ *                      dispatch's written arguments set it before they run, so after a failure what they may have
+ *                      left counts. COPY carries the bits along, as copying what is undefined is no mistake: padding
+ *                      is copied. Using it is: a dispatch that declares to read a range of which a byte was never
+ *                      written (declared access is the truth, rule 15), a READ to the host. Any device; an eighth of
+ *                      the memory of its buffers.
+ *     kernels          What a dispatch may not write is copied before it and compared after it: arguments and uses that
+ *                      it only reads, values, and what lies beside its written arguments in their buffers. Blocks are
+ *                      larger than buffers by a guard at either end. Devices with RLX_BACKEND_HOST_MEMORY; for each
+ *                      stream as much memory as its largest dispatch reads.
  *     borrowed         A WRITE's source is digested when it is encoded and when it has been read. Any device.
  *     two threads      Each encoding call marks the stream with its thread. Any device.
  *     alive            A device counts the user's references and knows its objects. Any device.
@@ -242,8 +243,8 @@ static rlx_status after(const rlx_step *step) {
     return status;
 }
 
-/* The host call. After a command that failed no check of its batch may have run: what was under way then is forgotten by
- * the first check of another batch, before which there is nothing. */
+/* The host call. After a command that failed no check of its batch may have run: what was under way then is forgotten
+ * by the first check of another batch, before which there is nothing. */
 static rlx_status run_step(void *user) {
     const rlx_step *step = user;
     rlx_stream_checks *stream = step->stream;

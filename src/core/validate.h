@@ -29,7 +29,7 @@ typedef struct rlx_host_block {
 struct rlx_device_checks {
     bool guards;            /* memory has host addresses: kernels are watched */
     _Atomic uint32_t users; /* the user's references, as opposed to those of objects */
-    rlx_mutex lock;         /* guards all below, the bits of every buffer, and the spans of every stream; takes no other */
+    rlx_mutex lock; /* guards all below, the bits of every buffer, the spans of every stream; takes no other */
     rlx_buffer **buffers;   /* by key */
     uint64_t buffer_count, buffer_room;
     struct rlx_stream_checks *streams;
@@ -41,7 +41,7 @@ struct rlx_device_checks {
 struct rlx_buffer_checks {
     uint64_t key;       /* with guards: the address of byte 0; otherwise the backend's own handle */
     uint64_t unwritten; /* bits that are clear */
-    bool exposed;       /* others can write it unseen: all of it counts as written, and nothing beside a range is guarded */
+    bool exposed;       /* others can write it unseen: all counts as written, and nothing beside a range is guarded */
     uint64_t bits[];
 };
 

@@ -1,7 +1,8 @@
 /* What is left when a device is released. Objects hold their device, in whatever order they are released (rule 7), so
  * nothing breaks, but what is never released keeps the device open for ever. So the user's references are counted
- * apart: when the user's last one to the device goes, every object that the user still has is told, and host memory that
- * cannot be freed without the device. Objects that only submitted work or programs hold go with them, and are not. */
+ * apart: when the user's last one to the device goes, every object that the user still has is told, and host memory
+ * that cannot be freed without the device. Objects that only submitted work or programs hold go with them, and are
+ * not. */
 #include "validate.h"
 
 #include <stdarg.h>

@@ -1,11 +1,11 @@
 /* What validation has to learn while commands are encoded: which thread does it, what a WRITE's source holds then, and
- * the uses of a dispatch, which no packet carries. The last two are notes in the batch's memory, in the order of packets;
- * a program keeps those of its recording, and each run makes its own of them.
+ * the uses of a dispatch, which no packet carries. The last two are notes in the batch's memory, in the order of
+ * packets; a program keeps those of its recording, and each run makes its own of them.
  *
  * BORROWED MEMORY must not change between encode and execution, but for what is ordered with the stream: a READ into
- * it, a host call, which may write anything, or a command that writes a SHARED buffer, here or on another stream that this
- * one waits for. Who waits for whom is not looked into: if any of these has run since, nothing is said. A program's sources are
- * noted at each run, as they may be filled anew in between. */
+ * it, a host call, which may write anything, or a command that writes a SHARED buffer, here or on another stream that
+ * this one waits for. Who waits for whom is not looked into: if any of these has run since, nothing is said. A
+ * program's sources are noted at each run, as they may be filled anew in between. */
 #include "encode.h"
 #include "validate.h"
 

@@ -5,13 +5,14 @@
  *     - - - - #######|  .......oooo[ written argument ]oooo.......   |####### - - -        # a pattern, looked at twice
  *                                  [ read argument   ]                                     o [ ] copied and compared
  *
- * Guards lie outside of the buffer and hold a pattern; what is beside a written argument in its buffer is copied, as far
- * as a guard reaches. A guard that was damaged before the kernel ran is no doing of this one, and is told as such.
+ * Guards lie outside of the buffer and hold a pattern; what is beside a written argument in its buffer is copied, as
+ * far as a guard reaches. A guard that was damaged before the kernel ran is no doing of this one, and is told as
+ * such.
  *
  * OTHER STREAMS run meanwhile, and may well write beside a range: arenas live on it. Each stream shows what its command
- * under way writes (the spans of rlx_stream_checks), and who watches takes note of all that is shown while it does. More
- * spans than fit become wider ones, so that too much is excluded rather than too little. Copies and comparisons of such
- * bytes race with those writes by intention; what they read there is not used. */
+ * under way writes (the spans of rlx_stream_checks), and who watches takes note of all that is shown while it does.
+ * More spans than fit become wider ones, so that too much is excluded rather than too little. Copies and comparisons
+ * of such bytes race with those writes by intention; what they read there is not used. */
 #include "validate.h"
 
 #include <stdio.h>

@@ -13,7 +13,9 @@ static const char help[] =
     "\n"
     "Lists the devices of this machine, best first, and then what was refused, with the reason.\n"
     "\n"
-    "    --json    an object with `devices` and `backends`, for programs\n";
+    "    --json    an object with `devices` and `backends`, for programs\n"
+    "\n"
+    "RLX_VALIDATE=1 in the environment makes every device look for mistakes of the program.\n";
 
 /* ---- Words for bits and enums ---- */
 
@@ -165,6 +167,9 @@ static void print_backends(const device_lines *lines) {
 }
 
 static void print_lines(const device_lines *lines) {
+    const char *validate = getenv("RLX_VALIDATE");
+    if (validate && validate[0] && strcmp(validate, "0") != 0)
+        puts("RLX_VALIDATE is set: every device is validated, and slow (docs/validation.md)\n");
     for (uint32_t i = 0; i < lines->device_count; i++) {
         device_line line = look_at(lines->devices[i]);
         print_device(&line);
