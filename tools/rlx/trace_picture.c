@@ -15,7 +15,8 @@ enum { WIDTH = 1200, LEFT = 180, RIGHT = 1172, TOP = 40, ROW = 30, BAR = 22, INS
 enum { ROWS_MOST = 40, ARROWS_MOST = 200, COLOURS = 9, DEPTH_MOST = 4 };
 #define LEAST_WIDTH 0.5
 #define LEAST_STEP 0.5
-#define LETTER 6.2 /* of the labels in bars, about */
+#define ROUNDING_US 0.0005 /* times have three decimals, in binary fractions */
+#define LETTER 6.2         /* of the labels in bars, about */
 
 static const char style[] =
     "<style>\n"
@@ -201,7 +202,7 @@ static void draw_row(const picture *p, size_t place) {
     for (size_t i = 0; i < row->count; i++) {
         const trace_event *span = row->spans[i];
         if (!is_within(p, span)) continue;
-        while (depth > 0 && ends_us[depth - 1] <= span->begin_us) depth--;
+        while (depth > 0 && ends_us[depth - 1] <= span->begin_us + ROUNDING_US) depth--;
         int at = depth < DEPTH_MOST ? depth : DEPTH_MOST - 1;
         if (depth < DEPTH_MOST) ends_us[depth++] = span->begin_us + span->length_us;
         double x = at_x(p, span->begin_us), width = at_x(p, span->begin_us + span->length_us) - x;
