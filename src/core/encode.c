@@ -152,7 +152,7 @@ static rlx_status append_host_copy(rlx_stream *stream, const host_copy *copy) {
                                 .row_bytes = copy->shape.row_bytes,
                                 .device_stride = (int64_t)(write ? copy->shape.dst_stride : copy->shape.src_stride),
                                 .host_stride = (int64_t)(write ? copy->shape.src_stride : copy->shape.dst_stride) };
-    if (stream->checks && host == copy->host)
+    if (stream->checks && host == copy->host && !stream->current->transfer)
         status = rlx_validate_source(stream, &stream->current->notes, &packet->base);
     if (status) return status;
     rlx_encode_access(stream, &packet->base, &copy->device, device_span, write ? RLX_WRITE : RLX_READ,

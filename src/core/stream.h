@@ -57,6 +57,7 @@ struct rlx_batch_state {
     _Atomic uint32_t unmet_dropped;     /* those of them that are RLX_DEPENDS_DROPPED */
     _Atomic uint32_t refs;              /* the stream's and each linked dependency's */
     bool transfer;                      /* rlx_transfer's */
+    bool checked;                       /* has validation's checks in it */
     bool attached;                      /* submit is through with it */
     bool whole;                         /* all of it has been handed over (or dropped) */
     bool refused;                       /* the backend did not take the last of it: that ends with what is before */

@@ -32,11 +32,12 @@ static rlx_status check_stream(rlx_stream *stream, const char *name) {
     return RLX_OK;
 }
 
-/* For validation: a transfer copies, also what is undefined, and its host memory is nobody's whom we have borrowed it
- * from. */
-static void mark_transfer(rlx_stream *stream) {
-    if (stream->current) stream->current->transfer = true;
-}
+/* For validation, before a move is encoded: a transfer copies, also what is undefined, and the host memory that it reads
+ * is written by commands, perhaps at this moment. There is a batch. */
+static void mark_transfer(rlx_stream *stream) { stream->current->transfer = true; }
+
+/* And after it: what checks need comes before the first submit, as all memory does. */
+static rlx_status add_checks(rlx_stream *stream) { return stream->checks ? rlx_validate_batch(stream) : RLX_OK; }
 
 static bool failing(rlx_stream *stream) {
     rlx_lock(&stream->timeline->lock);
@@ -50,6 +51,7 @@ static rlx_status encode_move(rlx_stream *mover, const rlx_resolved *dst, const 
     rlx_status status = rlx_encode_hold_range(mover, dst);
     if (!status) status = rlx_encode_hold_range(mover, src);
     if (status) return status;
+    mark_transfer(mover);
     rlx_range to = rlx_part(dst->buffer, dst->place.offset, dst->size);
     rlx_range from = rlx_part(src->buffer, src->place.offset, src->size);
     if (dst->buffer->object.device == src->buffer->object.device) return rlx_stream_copy(mover, to, from);
@@ -69,7 +71,7 @@ static rlx_status move(rlx_stream *mover, rlx_stream *other, const rlx_resolved 
     bool same = mover == other;
     /* Everything that needs memory comes before the first submit. */
     rlx_status status = encode_move(mover, dst, src);
-    mark_transfer(mover);
+    if (!status) status = add_checks(mover);
     if (!status && !same) status = follow(mover, other);
     if (!status && !same && (!rlx_stream_batch(other) || !rlx_batch_dependency(other)))
         status = RLX_ERROR_OUT_OF_MEMORY;
@@ -119,12 +121,13 @@ static rlx_status stage(rlx_stream *dst_stream, const rlx_resolved *dst, rlx_str
     if (status) return status;
     status = rlx_batch_hold(src_stream, &middle->object);
     if (!status) status = rlx_batch_hold(dst_stream, &middle->object);
+    if (!status) mark_transfer(src_stream), mark_transfer(dst_stream);
     if (!status)
         status = rlx_stream_read(src_stream, middle->memory, rlx_part(src->buffer, src->place.offset, src->size));
     if (!status)
         status = rlx_stream_write(dst_stream, rlx_part(dst->buffer, dst->place.offset, dst->size), middle->memory, 0);
-    mark_transfer(src_stream);
-    mark_transfer(dst_stream);
+    if (!status) status = add_checks(src_stream);
+    if (!status) status = add_checks(dst_stream);
     if (!status) status = follow(src_stream, dst_stream);
     if (!status && !rlx_batch_dependency(dst_stream)) status = RLX_ERROR_OUT_OF_MEMORY;
     rlx_object_release(&middle->object);

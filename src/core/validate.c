@@ -297,7 +297,7 @@ static rlx_step *make_step(rlx_stream *stream, rlx_finding *finding, const rlx_p
 
 rlx_status rlx_validate_batch(rlx_stream *stream) {
     rlx_batch_state *batch = stream->current;
-    if (!batch || !batch->first) return RLX_OK;
+    if (!batch || !batch->first || batch->checked) return RLX_OK;
     rlx_finding *finding = rlx_batch_take(stream, sizeof *finding, _Alignof(rlx_finding));
     if (!finding) return RLX_ERROR_OUT_OF_MEMORY;
     *finding = (rlx_finding){ .status = RLX_OK };
@@ -324,6 +324,7 @@ rlx_status rlx_validate_batch(rlx_stream *stream) {
         check = next_check;
         packet = next;
     }
+    batch->checked = true;
     batch->last = check;
     batch->count = 2 * batch->count + 1;
     return RLX_OK;
