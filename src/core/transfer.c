@@ -32,8 +32,8 @@ static rlx_status check_stream(rlx_stream *stream, const char *name) {
     return RLX_OK;
 }
 
-/* For validation, before a move is encoded: a transfer copies, also what is undefined, and the host memory that it reads
- * is written by commands, perhaps at this moment. There is a batch. */
+/* For validation, before a move is encoded: a transfer copies, also what is undefined, and the host memory that it
+ * reads is written by commands, perhaps at this moment. There is a batch. */
 static void mark_transfer(rlx_stream *stream) { stream->current->transfer = true; }
 
 /* And after it: what checks need comes before the first submit, as all memory does. */

@@ -140,6 +140,21 @@ static bool refuse_one(size_t size) {
     return atomic_fetch_add(&allocations, 1) != atomic_load(&refused);
 }
 
+/* To a device of its own. */
+static rlx_status transfer_once(rlx_stream *s, rlx_buffer *x) {
+    rlx_device *device = NULL;
+    rlx_stream *to = NULL;
+    rlx_buffer *y = NULL;
+    rlx_point moved;
+    rlx_status status = rlx_device_open("sync", &(rlx_device_desc){ .validation = RLX_VALIDATION_ON }, &device);
+    if (!status) status = rlx_stream_create(device, NULL, &to);
+    if (!status) status = rlx_buffer_create(device, &(rlx_buffer_desc){ .size = BYTES }, &y);
+    if (!status) status = rlx_transfer(to, rlx_whole(y), s, rlx_whole(x), &moved);
+    if (!status) status = rlx_point_wait(moved, 10 * RLX_SECOND);
+    rlx_buffer_release(y), rlx_stream_release(to), rlx_device_release(device);
+    return status;
+}
+
 static rlx_status try_all(void) {
     rlx_device *device = NULL;
     rlx_stream *s = NULL;
@@ -169,6 +184,7 @@ static rlx_status try_all(void) {
     }
     if (!status) status = rlx_stream_read(s, bytes, rlx_whole(y));
     if (!status) status = rlx_stream_submit_and_wait(s, 10 * RLX_SECOND);
+    if (!status) status = transfer_once(s, y);
     rlx_buffer_release(x), rlx_buffer_release(y), rlx_buffer_release(z);
     rlx_kernel_release(kernel), rlx_stream_release(s), rlx_device_release(device);
     return status;
