@@ -36,16 +36,28 @@ endforeach()
 file(GLOB liar_sources CONFIGURE_DEPENDS tests/liars/*.c)
 add_plugin(liar ${liar_sources})
 
-# The library once more with the switches that make its core lie, and the command linked to it: the suite has to notice.
-# Its lies are told without sanitizers, which would only notice them first.
+# The library once more, with the switches that make its core lie and the failpoints that make the system refuse: the
+# suite has to notice the first (rlx-lies), and the library to bear the second (rlx-faults, and bytelm-faults).
+add_library(rlx_lies STATIC ${library_sources})
+target_compile_definitions(rlx_lies PUBLIC RLX_TEST_LIES)
+target_include_directories(rlx_lies PUBLIC include PRIVATE src)
+target_link_libraries(rlx_lies PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
+
+# Lies are told without sanitizers, which would only notice them first.
 if(NOT RLX_SANITIZE)
-    add_library(rlx_lies STATIC ${library_sources})
-    target_compile_definitions(rlx_lies PRIVATE RLX_TEST_LIES)
-    target_include_directories(rlx_lies PUBLIC include PRIVATE src)
-    target_link_libraries(rlx_lies PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
     add_executable(rlx-lies $<TARGET_OBJECTS:rlx_command>)
     target_link_libraries(rlx-lies PRIVATE rlx_lies Threads::Threads)
     add_executable(property_lies $<TARGET_OBJECTS:property_objects>)
     target_link_libraries(property_lies PRIVATE rlx_lies Threads::Threads)
     set_target_properties(property_lies PROPERTIES RUNTIME_OUTPUT_DIRECTORY property)
 endif()
+
+# The suite's tests under faults: a suite of its own, whose objects are counted.
+file(GLOB suite_sources CONFIGURE_DEPENDS tests/conformance/*.c)
+add_library(rlx_fault_suite OBJECT ${suite_sources})
+target_include_directories(rlx_fault_suite PRIVATE include tests)
+target_compile_options(rlx_fault_suite PRIVATE -include ${PROJECT_SOURCE_DIR}/tests/faults/calls.h)
+file(GLOB fault_sources CONFIGURE_DEPENDS tests/faults/*.c)
+add_executable(rlx-faults ${fault_sources} $<TARGET_OBJECTS:rlx_fault_suite>)
+target_include_directories(rlx-faults PRIVATE src tests)
+target_link_libraries(rlx-faults PRIVATE rlx_lies Threads::Threads)

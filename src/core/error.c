@@ -12,6 +12,7 @@
  * free. */
 #include "core.h"
 
+#include "platform/failpoint.h"
 #include "registry.h"
 
 #include <stdarg.h>
@@ -185,16 +186,21 @@ _Atomic(rlx_allocation_hook) rlx_allocation_check;
 
 static void *take_memory(void *memory, size_t size) {
     rlx_allocation_hook check = atomic_load_explicit(&rlx_allocation_check, memory_order_relaxed);
-    if (check && !check(size)) return NULL;
+    if ((check && !check(size)) || rlx_failpoint(RLX_FAILPOINT_ALLOC)) return NULL;
     if (size == 0) size = 1; /* NULL always means that there is none */
-    return memory ? realloc(memory, size) : calloc(1, size);
+    void *taken = memory ? realloc(memory, size) : calloc(1, size);
+    if (taken && !memory) rlx_failpoint_taken();
+    return taken;
 }
 
 void *rlx_allocate(size_t size) { return take_memory(NULL, size); }
 
 void *rlx_reallocate(void *memory, size_t size) { return take_memory(memory, size); }
 
-void rlx_free(void *memory) { free(memory); }
+void rlx_free(void *memory) {
+    if (memory) rlx_failpoint_given_back();
+    free(memory);
+}
 
 char *rlx_copy_string(const char *text) {
     if (!text) return NULL;

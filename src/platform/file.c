@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "failpoint.h"
 #include "platform.h"
 
 #define OTHERS_WRITE (S_IWGRP | S_IWOTH)
@@ -32,7 +33,8 @@ static bool is_folder(const char *path) {
 
 bool rlx_folder_create(const char *path) {
     if (is_folder(path)) return true;
-    char *copy = strdup(path);
+    if (rlx_failpoint(RLX_FAILPOINT_OPEN)) return false;
+    char *copy = rlx_failpoint(RLX_FAILPOINT_ALLOC) ? NULL : strdup(path);
     if (!copy) return false;
     for (char *at = copy + 1; *at; at++) {
         if (*at != '/') continue;
@@ -63,11 +65,11 @@ bool rlx_folder_temporary(const char *parent, const char *prefix, char *path, si
         errno = ENAMETOOLONG;
         return false;
     }
-    return mkdtemp(path) != NULL;
+    return !rlx_failpoint(RLX_FAILPOINT_OPEN) && mkdtemp(path) != NULL;
 }
 
 void rlx_folder_each(const char *path, bool (*visit)(void *user, const char *name), void *user) {
-    DIR *folder = opendir(path);
+    DIR *folder = rlx_failpoint(RLX_FAILPOINT_OPEN) ? NULL : opendir(path);
     if (!folder) return;
     const struct dirent *entry;
     while ((entry = readdir(folder))) {
@@ -128,7 +130,7 @@ static uint64_t modified_ns(const struct stat *info) {
 bool rlx_file_open(const char *path, rlx_file *file) {
     struct stat info;
     /* Without blocking: a name that turns out to be a pipe would wait for a writer. */
-    file->descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    file->descriptor = rlx_failpoint(RLX_FAILPOINT_OPEN) ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file->descriptor < 0) return false;
     if (fstat(file->descriptor, &info) != 0 || !S_ISREG(info.st_mode)) {
         close(file->descriptor);
@@ -164,8 +166,9 @@ bool rlx_file_look(const char *path, uint64_t *size, uint64_t *modified) {
 /* A full disk can show as late as in close. */
 static bool write_and_close(int descriptor, const void *data, size_t size) {
     size_t done = 0;
-    while (done < size) {
-        ssize_t count = write(descriptor, (const char *)data + done, size - done);
+    size_t most = rlx_failpoint(RLX_FAILPOINT_WRITE) ? size / 2 : size;
+    while (done < most) {
+        ssize_t count = write(descriptor, (const char *)data + done, most - done);
         if (count < 0 && errno == EINTR) continue;
         if (count <= 0) break;
         done += (size_t)count;
@@ -175,6 +178,7 @@ static bool write_and_close(int descriptor, const void *data, size_t size) {
 }
 
 bool rlx_file_create(const char *path, const void *data, size_t size) {
+    if (rlx_failpoint(RLX_FAILPOINT_OPEN)) return false;
     int descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (descriptor < 0) return false;
     bool written = write_and_close(descriptor, data, size);
@@ -182,7 +186,9 @@ bool rlx_file_create(const char *path, const void *data, size_t size) {
     return written;
 }
 
-bool rlx_file_publish(const char *from, const char *to) { return rename(from, to) == 0; }
+bool rlx_file_publish(const char *from, const char *to) {
+    return !rlx_failpoint(RLX_FAILPOINT_RENAME) && rename(from, to) == 0;
+}
 
 void rlx_file_remove(const char *path) { (void)unlink(path); }
 

@@ -11,10 +11,13 @@
 #include <sys/auxv.h>
 #endif
 
+#include "failpoint.h"
+
 void *rlx_library_open(const char *path, char *error, size_t error_size) {
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    bool refused = rlx_failpoint(RLX_FAILPOINT_DLOPEN);
+    void *library = refused ? NULL : dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (library) return library;
-    const char *reason = dlerror();
+    const char *reason = refused ? "a fault that was planned" : dlerror();
     if (error_size > 0) snprintf(error, error_size, "%s", reason ? reason : "the loader gives no reason");
     return NULL;
 }

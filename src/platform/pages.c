@@ -8,15 +8,18 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
+#include "failpoint.h"
+
 #define LARGE_PAGE ((size_t)2 << 20)
 
 static size_t rounded(size_t size) { return (size + LARGE_PAGE - 1) & ~(LARGE_PAGE - 1); }
 
 void *rlx_pages_allocate(size_t size) {
-    if (size == 0 || size > SIZE_MAX - 2 * LARGE_PAGE) return NULL;
+    if (size == 0 || size > SIZE_MAX - 2 * LARGE_PAGE || rlx_failpoint(RLX_FAILPOINT_ALLOC)) return NULL;
     size_t length = rounded(size), mapped = length + LARGE_PAGE;
     unsigned char *block = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (block == MAP_FAILED) return NULL;
+    rlx_failpoint_taken();
     size_t before = rounded((size_t)(uintptr_t)block) - (size_t)(uintptr_t)block;
     if (before) munmap(block, before);
     if (before < LARGE_PAGE) munmap(block + before + length, LARGE_PAGE - before);
@@ -27,4 +30,7 @@ void *rlx_pages_allocate(size_t size) {
     return block + before;
 }
 
-void rlx_pages_free(void *pages, size_t size) { munmap(pages, rounded(size)); }
+void rlx_pages_free(void *pages, size_t size) {
+    rlx_failpoint_given_back();
+    munmap(pages, rounded(size));
+}

@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "failpoint.h"
 #include "platform.h"
 
 #define SYSTEM_PATH "/usr/local/bin:/usr/bin:/bin"
@@ -41,6 +42,7 @@ static char **child_environment(void) {
     bool trusted = rlx_environment("PATH") != NULL;
     size_t count = 0;
     for (char **at = environ; trusted && at && *at; at++) count++;
+    if (rlx_failpoint(RLX_FAILPOINT_ALLOC)) return NULL;
     char **environment = malloc((count + 3) * sizeof *environment);
     if (!environment) return NULL;
     size_t kept = 0;
@@ -89,6 +91,7 @@ static int spawn(const char *const *arguments, int pipe_end, pid_t *child) {
     if (!error) error = set_attributes(&attributes);
     /* The interface dates from before const; nothing is written. */
     char *const *writable = (char *const *)(uintptr_t)arguments;
+    if (!error && rlx_failpoint(RLX_FAILPOINT_SPAWN)) error = EAGAIN;
     if (!error) error = posix_spawn(child, arguments[0], &actions, &attributes, writable, environment);
     posix_spawnattr_destroy(&attributes);
 fail_attributes:
@@ -174,7 +177,7 @@ rlx_process_result rlx_process_run(const char *const *arguments, uint64_t timeou
     child_state c = { .deadline = rlx_deadline(timeout_ns), .output = output, .size = size };
     int ends[2];
     output[0] = '\0';
-    int error = pipe2(ends, O_CLOEXEC) == 0 ? 0 : errno;
+    int error = !rlx_failpoint(RLX_FAILPOINT_OPEN) && pipe2(ends, O_CLOEXEC) == 0 ? 0 : errno;
     if (!error) {
         error = fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0 ? spawn(arguments, ends[1], &c.pid) : errno;
         close(ends[1]);

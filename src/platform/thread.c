@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cgroup.h"
+#include "failpoint.h"
 
 /* All signals but those that a thread raises by its own fault: a blocked SIGSEGV would kill the process without the
  * crash handler that the caller (or a sanitizer) installed. */
@@ -33,6 +34,7 @@ static void name_thread(pthread_t thread, const char *name) {
 
 bool rlx_thread_start(rlx_thread *thread, const char *name, void *(*function)(void *), void *user) {
     sigset_t blocked, before;
+    if (rlx_failpoint(RLX_FAILPOINT_THREAD)) return false;
     blocked_signals(&blocked);
     /* The new thread inherits the mask, so that there is no moment at which it could take a signal. */
     if (pthread_sigmask(SIG_SETMASK, &blocked, &before) != 0) return false;
@@ -78,14 +80,18 @@ uint32_t rlx_processor_count(void) {
     return (uint32_t)(limits.processors < count ? limits.processors : count);
 }
 
-bool rlx_on_fork(void (*child)(void)) { return pthread_atfork(NULL, NULL, child) == 0; }
+bool rlx_on_fork(void (*child)(void)) {
+    return !rlx_failpoint(RLX_FAILPOINT_ALLOC) && pthread_atfork(NULL, NULL, child) == 0;
+}
 
-bool rlx_on_exit(void (*function)(void)) { return atexit(function) == 0; }
+bool rlx_on_exit(void (*function)(void)) { return !rlx_failpoint(RLX_FAILPOINT_ALLOC) && atexit(function) == 0; }
 
 bool rlx_thread_place_create(rlx_thread_place *place, void (*ended)(void *value)) {
-    return pthread_key_create(place, ended) == 0;
+    return !rlx_failpoint(RLX_FAILPOINT_ALLOC) && pthread_key_create(place, ended) == 0;
 }
 
 void rlx_thread_place_delete(rlx_thread_place place) { pthread_key_delete(place); }
 
-bool rlx_thread_place_set(rlx_thread_place place, void *value) { return pthread_setspecific(place, value) == 0; }
+bool rlx_thread_place_set(rlx_thread_place place, void *value) {
+    return !rlx_failpoint(RLX_FAILPOINT_ALLOC) && pthread_setspecific(place, value) == 0;
+}
