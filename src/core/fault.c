@@ -148,7 +148,7 @@ rlx_failure_record *rlx_fault_record(const rlx_stream *stream, const rlx_fault *
                                                            : RLX_HELP_REOPEN;
     describe(&failure, stream, fault, first, last, help);
     if (found) rlx_note(RLX_LOG_ERROR, "%s", failure.message);
-    return rlx_failure_record_create(&failure, help);
+    return rlx_failure_record_create(stream->timeline, &failure, help);
 }
 
 void rlx_device_count_failure(rlx_device *device, const rlx_failure_record *record) {

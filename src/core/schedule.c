@@ -42,9 +42,9 @@ static void dependency_fire(rlx_watch *watch, rlx_failure_record *record) {
 }
 
 /* Nobody knows any more whether the point failed, so it may have. */
-static rlx_failure_record *record_expired(void) {
+static rlx_failure_record *record_expired(rlx_timeline *timeline) {
     return rlx_failure_record_create(
-        &(rlx_failure){ .status = RLX_ERROR_EXPIRED, .message = "a point that was depended on is too old" },
+        timeline, &(rlx_failure){ .status = RLX_ERROR_EXPIRED, .message = "a point that was depended on is too old" },
         RLX_HELP_NONE);
 }
 
@@ -57,7 +57,7 @@ static void attach_own(rlx_batch_state *batch, uint64_t value) {
     if (record) rlx_failure_record_retain(record);
     bool forgotten = !record && rlx_timeline_sound(timeline, value) != value;
     rlx_unlock(&timeline->lock);
-    if (forgotten) record = record_expired();
+    if (forgotten) record = record_expired(timeline);
     if (record) fail_batch(batch, record);
     rlx_failure_record_release(record);
 }
@@ -78,7 +78,7 @@ static void attach(rlx_batch_state *batch, rlx_dependency *dependency) {
     atomic_fetch_add_explicit(&batch->refs, 1, memory_order_relaxed);
     rlx_status status = rlx_watch_add(&dependency->watch, dependency->point, &record);
     if (status == RLX_NOT_READY) return;
-    if (status && !record) record = record_expired();
+    if (status && !record) record = record_expired(batch->stream->timeline);
     dependency_met(dependency, record);
     rlx_failure_record_release(record);
     atomic_fetch_sub_explicit(&batch->refs, 1, memory_order_relaxed); /* the stream's is still there */

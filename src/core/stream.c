@@ -242,6 +242,7 @@ rlx_status rlx_stream_recover(rlx_stream *stream) {
     rlx_status status = enter_submitting(stream, "rlx_stream_recover");
     if (!status && !rlx_lie("loss-heals")) status = rlx_device_check_lost(stream->device);
     if (status) return status;
+    if (!rlx_timeline_reserve(stream->timeline)) return rlx_fail_memory("the next failure of a stream");
     rlx_lock(&stream->timeline->lock);
     rlx_timeline_recover(stream->timeline);
     rlx_unlock(&stream->timeline->lock);
@@ -264,7 +265,7 @@ rlx_status rlx_stream_cancel(rlx_stream *stream) {
     rlx_failure failure = { .status = RLX_ERROR_CANCELLED,
                             .message = "cancelled; rlx_stream_recover makes the stream usable again" };
     memcpy(failure.device, stream->device->name, sizeof failure.device);
-    rlx_failure_record *record = rlx_failure_record_create(&failure, RLX_HELP_NONE);
+    rlx_failure_record *record = rlx_failure_record_create(stream->timeline, &failure, RLX_HELP_NONE);
     rlx_lock(&stream->timeline->lock);
     uint64_t first = first_to_cancel(stream);
     if (atomic_load(&record->refs) == 1) record->failure.batch = first; /* nobody else has it yet */

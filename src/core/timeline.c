@@ -23,8 +23,9 @@ static rlx_failure_record fallbacks[] = {
 #undef FALLBACK
 };
 
-rlx_failure_record *rlx_failure_record_create(const rlx_failure *failure, rlx_help help) {
-    rlx_failure_record *record = rlx_allocate(sizeof *record);
+rlx_failure_record *rlx_failure_record_create(rlx_timeline *timeline, const rlx_failure *failure, rlx_help help) {
+    rlx_failure_record *record = atomic_exchange(&timeline->spare, NULL);
+    if (!record) record = rlx_allocate(sizeof *record);
     if (!record) {
         rlx_failure_record_retain(&fallbacks[failure->status]);
         return &fallbacks[failure->status];
@@ -41,6 +42,14 @@ void rlx_failure_record_retain(rlx_failure_record *record) {
 
 void rlx_failure_record_release(rlx_failure_record *record) {
     if (record && atomic_fetch_sub_explicit(&record->refs, 1, memory_order_acq_rel) == 1) rlx_free(record);
+}
+
+bool rlx_timeline_reserve(rlx_timeline *timeline) {
+    if (atomic_load(&timeline->spare)) return true;
+    rlx_failure_record *record = rlx_allocate(sizeof *record), *none = NULL;
+    if (!record) return false;
+    if (!atomic_compare_exchange_strong(&timeline->spare, &none, record)) rlx_free(record); /* somebody else did */
+    return true;
 }
 
 /* ---- The table ---- */
@@ -80,6 +89,13 @@ static void slot_reset(rlx_timeline *timeline, rlx_stream *stream) {
     atomic_store(&timeline->failures, 0);
 }
 
+static void slot_free(rlx_timeline *timeline) {
+    rlx_lock(&table.lock);
+    timeline->next_free = table.free;
+    table.free = timeline;
+    rlx_unlock(&table.lock);
+}
+
 rlx_status rlx_timeline_open(rlx_stream *stream, bool timestamps, rlx_timeline **result) {
     uint64_t *ring = NULL;
     if (timestamps) {
@@ -91,6 +107,10 @@ rlx_status rlx_timeline_open(rlx_stream *stream, bool timestamps, rlx_timeline *
     if (timeline) table.free = timeline->next_free;
     else timeline = slot_new();
     rlx_unlock(&table.lock);
+    if (timeline && !rlx_timeline_reserve(timeline)) {
+        slot_free(timeline);
+        timeline = NULL;
+    }
     if (!timeline) {
         rlx_free(ring);
         return rlx_fail_memory("a stream's timeline");

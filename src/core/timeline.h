@@ -27,8 +27,10 @@ typedef struct rlx_failure_record {
     rlx_help help;
 } rlx_failure_record;
 
-/* Never NULL: without memory it is a static one, that says no more than the status. `text` is cut to fit. */
-rlx_failure_record *rlx_failure_record_create(const rlx_failure *failure, rlx_help help);
+/* Never NULL. Takes what the timeline has in store, so that failing needs no memory. Where that is gone, as by a second
+ * failure before the first was recovered, it allocates; and without memory it is a static one, that says no more than
+ * the status. */
+rlx_failure_record *rlx_failure_record_create(rlx_timeline *timeline, const rlx_failure *failure, rlx_help help);
 void rlx_failure_record_retain(rlx_failure_record *record);
 void rlx_failure_record_release(rlx_failure_record *record);
 
@@ -70,11 +72,14 @@ struct rlx_timeline {
     rlx_failed_interval intervals[RLX_TIMELINE_INTERVALS];
     rlx_stream *stream;      /* NULL once it is gone */
     uint64_t *timestamps;    /* RLX_TIMESTAMP_RING of them, by value; or NULL */
+    _Atomic(rlx_failure_record *) spare; /* for the next failure; of the slot, not of the stream. Under no lock */
     rlx_timeline *next_free; /* in the table's lists, under the table's lock */
 };
 
 /* A fresh timeline for a stream. */
 rlx_status rlx_timeline_open(rlx_stream *stream, bool timestamps, rlx_timeline **timeline);
+/* Makes sure that the next failure has a record in store. False: out of memory. */
+bool rlx_timeline_reserve(rlx_timeline *timeline);
 /* The stream is gone; nothing is pending. */
 void rlx_timeline_close(rlx_timeline *timeline);
 

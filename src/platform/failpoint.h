@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 typedef enum rlx_failpoint_kind {
-    RLX_FAILPOINT_ALLOC = 0, /* heap memory, pages, locks */
+    RLX_FAILPOINT_ALLOC = 0, /* heap memory, pages */
     RLX_FAILPOINT_THREAD,    /* starting a thread */
     RLX_FAILPOINT_OPEN,      /* opening or making a file, a folder, a pipe */
     RLX_FAILPOINT_WRITE,     /* writing a file: half of it is written */

@@ -68,15 +68,18 @@ bool rlx_folder_temporary(const char *parent, const char *prefix, char *path, si
     return !rlx_failpoint(RLX_FAILPOINT_OPEN) && mkdtemp(path) != NULL;
 }
 
-void rlx_folder_each(const char *path, bool (*visit)(void *user, const char *name), void *user) {
-    DIR *folder = rlx_failpoint(RLX_FAILPOINT_OPEN) ? NULL : opendir(path);
-    if (!folder) return;
+static void visit_and_close(DIR *folder, bool (*visit)(void *user, const char *name), void *user) {
     const struct dirent *entry;
     while ((entry = readdir(folder))) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
         if (!visit(user, entry->d_name)) break;
     }
     closedir(folder);
+}
+
+void rlx_folder_each(const char *path, bool (*visit)(void *user, const char *name), void *user) {
+    DIR *folder = rlx_failpoint(RLX_FAILPOINT_OPEN) ? NULL : opendir(path);
+    if (folder) visit_and_close(folder, visit, user);
 }
 
 static bool remove_named(void *user, const char *name) {
@@ -87,8 +90,9 @@ static bool remove_named(void *user, const char *name) {
 void rlx_folder_remove(const char *path) {
     int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (folder < 0) return;
-    rlx_folder_each(path, remove_named, &folder);
-    close(folder);
+    DIR *names = fdopendir(folder);
+    if (names) visit_and_close(names, remove_named, &folder); /* closes the descriptor, too */
+    else close(folder);
     (void)rmdir(path);
 }
 

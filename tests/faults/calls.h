@@ -20,4 +20,12 @@
 #define rlx_host_alloc fault_host_alloc
 #define rlx_host_free fault_host_free
 
+/* What tells of a fault. */
+#define rlx_stream_submit fault_stream_submit
+#define rlx_stream_wait fault_stream_wait
+#define rlx_stream_submit_and_wait fault_stream_submit_and_wait
+#define rlx_point_wait fault_point_wait
+#define rlx_point_query fault_point_query
+#define rlx_points_wait fault_points_wait
+
 #endif

@@ -13,6 +13,8 @@
 
 /* Releases all objects that are still held; how many there were. */
 uint32_t objects_drop(void);
+/* Whether a call, or the failure of a stream, has told the suite that there is no memory. */
+bool objects_told(void);
 
 /* ---- work.c: the proof that a device still works ---- */
 

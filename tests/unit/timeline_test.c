@@ -104,16 +104,25 @@ static bool refuse_all(size_t size) {
     return false;
 }
 
-static void a_failure_without_memory_is_still_a_failure(void) {
+static void a_failure_is_told_whole_without_memory(void) {
     rlx_device *device = fake_device("fake");
     rlx_stream *stream = fake_stream_create(device, 0);
-    rlx_point point = fake_submit_calls(stream, 1);
-    atomic_store(&rlx_allocation_check, refuse_all);
-    fake_end(0, &(rlx_fault){ .status = RLX_ERROR_KERNEL });
-    CHECK_INT(rlx_point_wait(point, 0), RLX_ERROR_KERNEL);
-    CHECK_STRING(rlx_last_error(), rlx_status_text(RLX_ERROR_KERNEL));
-    CHECK_INT(rlx_stream_recover(stream), RLX_OK);
-    atomic_store(&rlx_allocation_check, NULL);
+    rlx_failure failure;
+    for (uint64_t i = 0; i < 2; i++) {
+        rlx_point point = fake_submit_calls(stream, 1);
+        atomic_store(&rlx_allocation_check, refuse_all);
+        fake_end(0, &(rlx_fault){ .status = RLX_ERROR_KERNEL, .vendor_code = 7 });
+        CHECK_INT(rlx_point_wait(point, 0), RLX_ERROR_KERNEL);
+        CHECK_HOLDS(rlx_last_error(), "code 7");
+        CHECK_INT(rlx_stream_failure(stream, &failure), RLX_OK);
+        CHECK_UINT(failure.batch, point.value);
+        /* The next one could not be told so: the stream stays as it is. */
+        CHECK_INT(rlx_stream_recover(stream), RLX_ERROR_OUT_OF_MEMORY);
+        CHECK_INT(rlx_stream_failure(stream, &failure), RLX_OK);
+        CHECK_INT(failure.status, RLX_ERROR_KERNEL);
+        atomic_store(&rlx_allocation_check, NULL);
+        CHECK_INT(rlx_stream_recover(stream), RLX_OK);
+    }
     rlx_stream_release(stream);
     rlx_device_release(device);
 }
@@ -125,6 +134,6 @@ static const tap_test tests[] = {
     TAP(the_oldest_of_many_failures_of_one_stream_are_forgotten),
     TAP(recover_before_anything_failed_leaves_no_trace),
     TAP(completion_times_are_kept_for_a_while),
-    TAP(a_failure_without_memory_is_still_a_failure),
+    TAP(a_failure_is_told_whole_without_memory),
 };
 TAP_MAIN(tests)
