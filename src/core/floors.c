@@ -75,7 +75,7 @@ static bool name_valid(const char *name, const char *also, size_t size) {
 
 rlx_status rlx_table_check(const rlx_backend *theirs, rlx_backend *ours) {
     memset(ours, 0, sizeof *ours);
-    if (theirs->struct_size < offsetof(rlx_backend, name)) {
+    if (theirs->struct_size < offsetof(rlx_backend, flags)) { /* and so half a name is none */
         return rlx_fail_aside(RLX_ERROR_INVALID,
                               "its table says that it is %u bytes long: set struct_size to its sizeof",
                               theirs->struct_size);

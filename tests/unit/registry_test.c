@@ -195,6 +195,13 @@ IN_CHILD(a_sound_table_is_taken_and_its_device_listed) {
     CHECK_STRING(report.reason, "it lists 1 device");
 }
 
+IN_CHILD(a_table_that_ends_in_its_name_is_refused) {
+    for (uint32_t size = 0; size < offsetof(rlx_backend, flags); size++) {
+        table->struct_size = size;
+        check_refused(RLX_ERROR_INVALID, "set struct_size");
+    }
+}
+
 IN_CHILD(each_missing_function_is_named) {
     struct {
         const char *name;
@@ -628,6 +635,7 @@ IN_CHILD(auto_tells_of_the_best_device_if_none_opens_and_of_none_otherwise) {
 static const tap_test tests[] = {
     TAP(auto_tells_of_the_best_device_if_none_opens_and_of_none_otherwise),
     TAP(a_sound_table_is_taken_and_its_device_listed),
+    TAP(a_table_that_ends_in_its_name_is_refused),
     TAP(each_missing_function_is_named),
     TAP(a_synchronous_backend_needs_neither_wait_nor_query),
     TAP(both_ways_to_end_a_batch_at_once_are_refused),
