@@ -14,4 +14,8 @@ typedef struct rlx_cgroup_limits {
 /* `root` is put in front of every path: "" for the system's own, a folder in tests. */
 void rlx_cgroup_read(const char *root, rlx_cgroup_limits *limits);
 
+/* What the machine has left, in bytes: unlike free pages it counts what the page cache would give back. 0 where the
+ * system does not say. `root` as above. In environment.c. */
+uint64_t rlx_meminfo_available(const char *root);
+
 #endif

@@ -29,9 +29,10 @@ static uint64_t pages(int name) {
     return count > 0 && size > 0 ? (uint64_t)count * (uint64_t)size : 0;
 }
 
-/* Unlike free pages this counts what the page cache would give back. 0 where the system does not say. */
-static uint64_t machine_available(void) {
-    FILE *file = fopen("/proc/meminfo", "re");
+uint64_t rlx_meminfo_available(const char *root) {
+    char path[4096];
+    if ((size_t)snprintf(path, sizeof path, "%s/proc/meminfo", root) >= sizeof path) return 0;
+    FILE *file = fopen(path, "re");
     if (!file) return 0;
     char line[128];
     unsigned long long kib = 0;
@@ -50,7 +51,7 @@ uint64_t rlx_memory_total(void) {
 }
 
 uint64_t rlx_memory_available(void) {
-    uint64_t available = machine_available();
+    uint64_t available = rlx_meminfo_available("");
 #if defined(_SC_AVPHYS_PAGES)
     if (available == 0) available = pages(_SC_AVPHYS_PAGES);
 #endif

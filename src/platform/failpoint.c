@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static const struct {
@@ -81,6 +82,7 @@ __attribute__((destructor)) static void report(void) {
     char text[512];
     size_t used = 0;
     if (!path) return;
+    nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL); /* threads that were told to end may still be at it */
     for (int i = 0; i < RLX_FAILPOINT_KINDS; i++)
         used += (size_t)snprintf(text + used, sizeof text - used, "%s %llu ", kinds[i].name,
                                  (unsigned long long)atomic_load(&counts[i]));

@@ -66,49 +66,6 @@ static void read_all(int end, char *text, size_t size) {
     close(end);
 }
 
-/* ---- Reading rows: flat objects whose texts have no escapes ---- */
-
-/* The value of a key within [row, end), behind its colon; NULL if it has none. */
-static const char *find_value(const char *row, const char *end, const char *key) {
-    char quoted[32];
-    snprintf(quoted, sizeof quoted, "\"%s\":", key);
-    const char *found = strstr(row, quoted);
-    return found && found < end ? found + strlen(quoted) : NULL;
-}
-
-static bool read_text(const char *row, const char *end, const char *key, char *text, size_t size) {
-    const char *value = find_value(row, end, key);
-    if (!value) return false;
-    value += strspn(value, " ");
-    size_t length = *value == '"' ? strcspn(value + 1, "\"") : size;
-    if (length >= size || value + 1 + length >= end) return false;
-    memcpy(text, value + 1, length);
-    text[length] = '\0';
-    return true;
-}
-
-static bool read_number(const char *row, const char *end, const char *key, double *number) {
-    const char *value = find_value(row, end, key);
-    char *after = NULL;
-    if (value) *number = strtod(value, &after);
-    return value && after > value;
-}
-
-/* null: there is none, which is 0 here. */
-static bool read_goal(const char *row, const char *end, double *goal) {
-    const char *value = find_value(row, end, "goal");
-    *goal = 0;
-    return value && (strncmp(value + strspn(value, " "), "null", 4) == 0 || read_number(row, end, "goal", goal));
-}
-
-static bool read_row(const char *row, const char *end, bench_result *result) {
-    return read_text(row, end, "name", result->name, sizeof result->name) &&
-           read_text(row, end, "device", result->device, sizeof result->device) &&
-           read_text(row, end, "unit", result->unit, sizeof result->unit) &&
-           read_number(row, end, "ours", &result->ours) && read_number(row, end, "baseline", &result->baseline) &&
-           read_number(row, end, "ratio", &result->ratio) && read_goal(row, end, &result->goal);
-}
-
 /* ---- Running it ---- */
 
 static bool fail(bench *b, const char *reason) {
@@ -144,11 +101,10 @@ bool bench_example_run(bench *b, bool list, bool (*wants)(void *user, const char
     }
     if (list || !any) return true;
     if (!run_program(b, text, sizeof text)) return false;
-    for (const char *row = strchr(text, '{'), *end; row; row = strchr(end, '{')) {
-        bench_result result = { .goal = 0 };
-        end = strchr(row, '}');
-        if (!end || !read_row(row, end, &result)) return fail(b, "it printed something else than rows");
+    bench_result result;
+    int read = 0;
+    for (const char *at = text; (read = bench_read_row(&at, &result)) > 0;)
         if (wants(user, result.name, result.device)) give(user, &result);
-    }
+    if (read < 0) return fail(b, "it printed something else than rows");
     return true;
 }

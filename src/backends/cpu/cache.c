@@ -103,8 +103,7 @@ static void entry_compose(rlx_cpu_text *text, const rlx_cpu_text *key, const rlx
     rlx_cpu_text_add(text, end.digest, sizeof end.digest);
 }
 
-/* Whether each file that was included is as it was. */
-static bool files_unchanged(const rlx_cpu_entry *entry) {
+bool rlx_cpu_entry_current(const rlx_cpu_entry *entry) {
     const char *at = entry->files, *end = at + entry->files_size;
     while (at < end) {
         const char *line_end = memchr(at, '\n', (size_t)(end - at));
@@ -149,7 +148,7 @@ static entry_state entry_check(const char *path, const rlx_cpu_text *key) {
     if (bytes && rlx_file_read(&file, bytes, (size_t)file.size) &&
         rlx_cpu_entry_parse(bytes, (size_t)file.size, &entry)) {
         bool same = entry.key_size == key->length && memcmp(entry.key, key->data, key->length) == 0;
-        state = same && files_unchanged(&entry) ? ENTRY_GOOD : ENTRY_OUTDATED;
+        state = same && rlx_cpu_entry_current(&entry) ? ENTRY_GOOD : ENTRY_OUTDATED;
     }
     if (bytes) rlx_cpu_host->release(bytes);
     rlx_file_close(&file);

@@ -40,5 +40,7 @@ typedef struct rlx_cpu_entry {
 
 /* False: it is not whole. */
 bool rlx_cpu_entry_parse(const void *bytes, size_t size, rlx_cpu_entry *entry);
+/* Whether each file that was included is as it was. */
+bool rlx_cpu_entry_current(const rlx_cpu_entry *entry);
 
 #endif
