@@ -31,8 +31,8 @@ bool rlx_failpoint(rlx_failpoint_kind kind);
 void rlx_failpoint_taken(void);
 void rlx_failpoint_given_back(void);
 
-/* For tests, from here on. Counts from 1 again, and fails number `first` of a kind, and with `on` all behind it. 0: none
- * fails, and the counts go on. */
+/* For tests, from here on. Counts from 1 again, and fails number `first` of a kind, and with `on` all behind it. 0:
+ * none fails, and the counts go on. */
 void rlx_failpoint_plan(rlx_failpoint_kind kind, uint64_t first, bool on);
 uint64_t rlx_failpoint_count(rlx_failpoint_kind kind); /* since the process, or the last plan of a fault, began */
 uint64_t rlx_failpoint_failed(void);                   /* how many had to fail */

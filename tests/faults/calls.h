@@ -1,5 +1,5 @@
-/* Included before everything else in the suite's sources, where rlx-faults is built: calls that make and drop objects go
- * through objects.c, which counts them. */
+/* Included before everything else in the suite's sources, where rlx-faults is built: calls that make and drop objects
+ * go through objects.c, which counts them. */
 #ifndef RLX_FAULTS_CALLS_H
 #define RLX_FAULTS_CALLS_H
 

@@ -31,7 +31,8 @@ typedef struct fault_session {
     uint32_t limit_s;  /* a case that takes longer hangs */
 } fault_session;
 
-/* Runs it. `honest` is the outcome without a fault, which says what is left at the end of all; NULL for that one itself. */
+/* Runs it. `honest` is the outcome without a fault, which says what is left at the end of all; NULL for that one
+ * itself. */
 void fault_case_run(const fault_session *session, const conform_case *test, const fault_plan *plan,
                     const fault_outcome *honest, fault_outcome *outcome);
 

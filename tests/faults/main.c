@@ -1,8 +1,8 @@
 /* rlx-faults: the tests of the conformance suite whose names come on standard input, each under every fault there is,
- * or under some of them. Prints TAP, one result for each test. tests/faults/run calls it, and knows which tests a device
- * passes without a fault.
+ * or under some of them. Prints TAP, one result for each test. tests/faults/run calls it, and knows which tests a
+ * device passes without a fault.
  *
- *     rlx-faults --device NAME [--most N] [--workers N] [--fault KIND:N[+]] <NAMES
+ *     rlx-faults --device NAME [--most N] [--workers N] [--limit SECONDS] [--fault KIND:N[+]] <NAMES
  *
  * --most: at most so many numbers of a kind and test, spread evenly, and of the faults that last one of them; 0: all.
  * --fault: this one alone, to look at what the others have found. */

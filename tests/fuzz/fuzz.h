@@ -1,8 +1,9 @@
 /* What fuzz targets share: reading an input piece by piece, and files that hold a piece of it. A piece that the input
  * no longer has is zeros, so that every input is one.
  *
- * A target is one file, tests/fuzz/NAME_fuzz.c, with its seeds in tests/fuzz/corpus/NAME and those that tests/fuzz/seeds
- * makes. It holds what it is given to what is promised: a sanitizer finds what must not be touched, FUZZ_CHECK the rest. */
+ * A target is one file, tests/fuzz/NAME_fuzz.c. It starts from the seeds that tests/fuzz/seeds makes, and from what has
+ * been found, in tests/fuzz/corpus/NAME. It holds what it is given to what is promised: a sanitizer finds what must not
+ * be touched, FUZZ_CHECK the rest. */
 #ifndef RLX_FUZZ_H
 #define RLX_FUZZ_H
 

@@ -1,5 +1,5 @@
-/* C source of a kernel, as far as it is read here: traits, the entry's signature, and the wrapper that is put around it.
- * The first bytes choose the kernel's parameters. */
+/* C source of a kernel, as far as it is read here: traits, the entry's signature, and the wrapper that is put around
+ * it. The first bytes choose the kernel's parameters. */
 #include "fuzz.h"
 
 #include "backends/cpu/cpu.h"

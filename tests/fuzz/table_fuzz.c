@@ -1,5 +1,5 @@
-/* What a plugin hands over: its table and its properties, of any size, version, name and contents. Pointers are those of
- * a plugin that is confused, not one that is malicious: a function, a text, a list, or NULL. */
+/* What a plugin hands over: its table and its properties, of any size, version, name and contents. Pointers are those
+ * of a plugin that is confused, not one that is malicious: a function, a text, a list, or NULL. */
 #include "fuzz.h"
 
 #include "core/registry.h"

@@ -52,8 +52,8 @@ typedef struct bench_result {
     double ours, baseline, ratio, goal; /* goal as a ratio; 0: none */
 } bench_result;
 
-/* The next row of a text that another program has printed (bench_rows.c): moves `text` behind it. 1; 0 if there is none,
- * -1 if what is there is none. */
+/* The next row of a text that another program has printed (bench_rows.c): moves `text` behind it. 1; 0 if there is
+ * none, -1 if what is there is none. */
 int bench_read_row(const char **text, bench_result *result);
 
 /* ---- The example (bench_example.c): a whole program through the layer, and the same program without it ---- */
