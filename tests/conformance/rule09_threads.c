@@ -184,7 +184,8 @@ typedef struct bystanders {
 
 static void stand_by(conform_test *t, void *user) {
     bystanders *b = user;
-    while (!atomic_load(&b->stop)) {
+    uint64_t end = conform_now_ns() + t->patience; /* where the test fails, nobody says stop */
+    while (!atomic_load(&b->stop) && conform_now_ns() < end) {
         rlx_point point = { atomic_load(&b->timeline), atomic_load(&b->value) };
         if (point.timeline == 0) point.value = 0; /* stored after the value: nothing had been submitted */
         rlx_failure failure;

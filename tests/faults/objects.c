@@ -1,6 +1,6 @@
 /* Which objects the suite has, told by its calls that make and drop them: calls.h sends them here. A test that a fault
- * ends in the middle leaves what it made itself, with nobody else who knows of it; and what is lost by the test must not
- * hide, or look like, what is lost by the library. */
+ * ends in the middle leaves what it made itself, with nobody else who knows of it; and what is lost by the test must
+ * not hide, or look like, what is lost by the library. */
 #include "faults.h"
 
 #include <pthread.h>
