@@ -210,11 +210,21 @@ static bool write_at(int descriptor, const void *data, size_t size, uint64_t off
     return true;
 }
 
+/* A full disk takes what is in the middle of a file, but nothing more at its end. */
+static bool append_at(int descriptor, const void *data, size_t size, uint64_t offset) {
+    if (!rlx_failpoint(RLX_FAILPOINT_WRITE)) return write_at(descriptor, data, size, offset);
+    int error = errno;
+    (void)write_at(descriptor, data, size / 2, offset);
+    errno = error;
+    return false;
+}
+
 rlx_growing_state rlx_growing_open(const char *path, rlx_growing_file *file) {
     struct stat info;
     struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
     rlx_growing_state state = RLX_GROWING_FAILED;
     int error;
+    if (rlx_failpoint(RLX_FAILPOINT_OPEN)) return state;
     /* Not emptied yet: it may be somebody's who is still writing it. */
     int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
     if (descriptor < 0) return errno == EISDIR || errno == ENXIO ? RLX_GROWING_SPECIAL : RLX_GROWING_FAILED;
@@ -237,13 +247,14 @@ fail:
 }
 
 bool rlx_growing_write(rlx_growing_file *file, const void *piece, size_t size, size_t end) {
-    if (write_at(file->descriptor, piece, size, file->size)) {
+    if (append_at(file->descriptor, piece, size, file->size)) {
         file->size += size - end;
         return true;
     }
     int error = errno;
     /* What stood here before had room here. */
-    if (file->size > 0 && write_at(file->descriptor, (const char *)piece + size - end, end, file->size))
+    if (file->size == 0) (void)!ftruncate(file->descriptor, 0);
+    else if (write_at(file->descriptor, (const char *)piece + size - end, end, file->size))
         (void)!ftruncate(file->descriptor, (off_t)(file->size + end));
     errno = error;
     return false;

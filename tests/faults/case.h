@@ -14,13 +14,16 @@ typedef struct fault_plan {
 
 /* How it went. Lies in memory that the case's process shares with its parent. */
 typedef struct fault_outcome {
+    fault_plan plan;
     conform_step step;                   /* where the test was last */
     const char *stage;                   /* what was being done; a literal */
     uint64_t counts[RLX_FAILPOINT_KINDS];
     uint64_t failed;                     /* how many had to fail: 0, the test did not come that far */
     int64_t blocks;                      /* of the library's memory, at the end of all */
     bool passed;                         /* the test itself */
+    bool bound;                          /* the device is bound to a thread */
     bool lost;                           /* the device was, after the test */
+    bool refused;                        /* its plugin was, for good */
     char wrong[CONFORM_TEXT];            /* what must not be under any fault; "": nothing */
 } fault_outcome;
 
