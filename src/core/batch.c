@@ -165,6 +165,14 @@ void rlx_batch_unhold(rlx_batch_state *batch) {
     batch->held = NULL;
 }
 
+void rlx_batch_drop(rlx_stream *stream) {
+    rlx_batch_state *batch = stream->current;
+    if (!batch) return;
+    stream->current = NULL;
+    rlx_batch_unhold(batch);
+    rlx_batch_unref(batch);
+}
+
 void rlx_batch_unref(rlx_batch_state *batch) {
     /* Mostly this is the only one, and then nobody can be adding another. */
     bool last = atomic_load_explicit(&batch->refs, memory_order_acquire) == 1 ||

@@ -44,6 +44,8 @@ typedef struct rlx_held {
 
 /* rlx_batch_take where there is no batch yet, or no room in its last chunk. */
 void *rlx_batch_take_more(rlx_stream *stream, size_t size, size_t alignment);
+/* Gives up the batch being encoded, if there is one, with all that it holds. */
+void rlx_batch_drop(rlx_stream *stream);
 /* Retains `object` until the batch has ended. */
 rlx_status rlx_batch_hold(rlx_stream *stream, rlx_object *object);
 /* Tells a recording of the condition under which the packet that was appended last is run. */

@@ -1,4 +1,4 @@
-/* Buffers, and the one place where a byte range is checked. */
+/* Buffers, and the place where a byte range is checked. (dispatch.c has the usual case in line.) */
 #include <string.h>
 
 #include "core.h"

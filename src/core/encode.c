@@ -108,10 +108,8 @@ void rlx_encode_undo(rlx_stream *stream, const rlx_encode_mark *mark) {
     rlx_batch_state *batch = stream->current;
     stream->recorder.interval_count = mark->intervals;
     stream->recorder.fixup_count = mark->fixups;
-    if (batch && !mark->chunk) {
-        stream->current = NULL;
-        rlx_batch_unhold(batch);
-        rlx_batch_unref(batch);
+    if (!mark->chunk) {
+        rlx_batch_drop(stream);
     } else if (batch && batch->chunks.last == mark->chunk && !holds_behind(batch, mark)) {
         batch->chunks.last->used = mark->used;
     }

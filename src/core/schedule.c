@@ -84,11 +84,16 @@ static void attach(rlx_batch_state *batch, rlx_dependency *dependency) {
     atomic_fetch_sub_explicit(&batch->refs, 1, memory_order_relaxed); /* the stream's is still there */
 }
 
+/* Under timeline->lock: what is submitted now has this value. */
+static uint64_t next_value(const rlx_timeline *timeline) {
+    uint64_t step = rlx_lie("values-rise-by-two") ? 2 : 1;
+    return atomic_load_explicit(&timeline->submitted, memory_order_relaxed) + step;
+}
+
 /* Under timeline->lock: the batch gets its value and its place. On a stream that has failed its point fails too: then
  * what failed is in *failing, retained. */
 static void enqueue(rlx_stream *stream, rlx_batch_state *batch, rlx_failure_record **failing) {
-    uint64_t value = atomic_load_explicit(&stream->timeline->submitted, memory_order_relaxed) + 1;
-    if (rlx_lie("values-rise-by-two")) value++;
+    uint64_t value = next_value(stream->timeline);
     batch->value = value;
     batch->rest = batch->first;
     batch->rest_count = batch->count;
@@ -140,9 +145,8 @@ bool rlx_stream_submit_fence(rlx_stream *stream, rlx_point *point) {
     /* While it retires, the point of the batch that has left the queue is still to complete. */
     bool rests =
         !stream->head && !stream->retiring && !rlx_timeline_failing(timeline) && !rlx_lie("empty-batches-never-end");
-    uint64_t value = atomic_load_explicit(&timeline->submitted, memory_order_relaxed) + 1;
+    uint64_t value = next_value(timeline);
     if (rests) {
-        if (rlx_lie("values-rise-by-two")) value++;
         *point = (rlx_point){ rlx_timeline_id(timeline), value };
         atomic_store_explicit(&timeline->submitted, value, memory_order_release);
         rlx_timeline_complete(timeline, value);
@@ -349,6 +353,7 @@ rlx_point rlx_batch_submit(rlx_batch_state *batch, rlx_failure_record **failing)
     rlx_point point;
     bool waits = batch->dependencies || batch->runs, mine = false;
     uint64_t begun_ns = batch->trace.submitted_ns = rlx_trace_now(), commands = batch->commands;
+    if (begun_ns) rlx_object_retain(&stream->object); /* what ends within may release it, and the trace asks it below */
     note_slices(stream, batch);
     if (batch->runs) {
         enqueue_runs(stream, batch, &point, failing);
@@ -361,7 +366,10 @@ rlx_point rlx_batch_submit(rlx_batch_state *batch, rlx_failure_record **failing)
     }
     if (waits) mine = attach_all(stream, batch);
     if (mine) pump_claimed_at_once(stream); /* from here on the batch may be gone */
-    if (begun_ns) rlx_trace_submit(stream, begun_ns, point, commands);
+    if (begun_ns) {
+        rlx_trace_submit(stream, begun_ns, point, commands);
+        rlx_object_release(&stream->object);
+    }
     return point;
 }
 

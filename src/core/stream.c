@@ -87,11 +87,7 @@ rlx_status rlx_stream_create(rlx_device *device, const rlx_stream_desc *desc, rl
 
 static void discard(rlx_stream *stream) {
     rlx_recorder_reset(&stream->recorder); /* a condition can be set before the first command */
-    rlx_batch_state *batch = stream->current;
-    if (!batch) return;
-    stream->current = NULL;
-    rlx_batch_unhold(batch);
-    rlx_batch_unref(batch);
+    rlx_batch_drop(stream);
 }
 
 void rlx_stream_release(rlx_stream *stream) {

@@ -104,11 +104,11 @@ static uint64_t graphs(bench *b, uint64_t count, uint32_t each) {
 static uint64_t graph_of_many(bench *b, uint64_t count) { return graphs(b, count, MANY); }
 static uint64_t graphs_of_few(bench *b, uint64_t count) { return graphs(b, count, FEW); }
 
-static uint64_t runs(bench *b, const rlx_program *program, uint64_t count) {
+static uint64_t runs(bench *b, rlx_program *program, uint64_t count) {
     growth_state *state = b->state;
     uint64_t start = rlx_clock_ns();
     for (uint64_t i = 0; i < count; i++) {
-        if (!bench_check(b, rlx_stream_run(state->stream, (rlx_program *)(uintptr_t)program, NULL))) break;
+        if (!bench_check(b, rlx_stream_run(state->stream, program, NULL))) break;
         if (!bench_check(b, rlx_stream_submit_and_wait(state->stream, RLX_FOREVER))) break;
     }
     return rlx_clock_ns() - start;
